@@ -18,19 +18,20 @@ from starlette.exceptions import HTTPException
 
 from api.auth.access import address_of, same_origin
 from api.context import ApiContext
-from api.crew.access import crew_session, require_crew, set_token, token_of
+from api.crew.access import crew_session, require_crew
 from api.crew.tour import TourResponse, tour_of
 from api.dependencies import NUMBER_MAX, context_of
 from api.http.routing import ApiRoute
 from api.queries.crew_alerts import is_alert
 from api.queries.crew_photos import photo_id
 from dispatch.shifts.errors import DispatchError
-from dispatch.shifts.records import CrewSession, PhoneEvent, TapReceipt
+from dispatch.shifts.records import CrewSession, PhoneEvent, ShiftState, TapReceipt
 from people.errors import TooManyAttemptsError
 from vision.evidence.photos import PhotoRefusedError
 
 EVENTS_MAX: Final = 100
 """Events of one request."""
+ENDED: Final[tuple[ShiftState, ...]] = ("closed", "cancelled")
 ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"
 _SEQ_MAX: Final = 2**53
 YEAR_MIN: Final = 1970
@@ -41,9 +42,10 @@ router = APIRouter(prefix="/crew/api", include_in_schema=False, route_class=ApiR
 
 
 class SignInRequest(BaseModel):
-    """A code of six digits, or the key of a QR code."""
+    """A code of six digits, or the key of a QR code. By `earlier`, its last token, a phone is the same phone."""
 
     code: str = Field(min_length=6, max_length=100)
+    earlier: str = Field(default="", max_length=100)
 
 
 class EventsRequest(BaseModel):
@@ -53,8 +55,9 @@ class EventsRequest(BaseModel):
 
 
 class SignedInResponse(msgspec.Struct, frozen=True):
-    """The phone's name, with which it signs its events, and its shift."""
+    """The phone's token, its name, with which it signs its events, and its shift."""
 
+    token: str
     phone: str
     shift: int
     expires_at: datetime
@@ -67,35 +70,36 @@ class ReceiptsResponse(msgspec.Struct, frozen=True):
 
 
 @router.post("/sign-in")
-def sign_in(request: Request, body: SignInRequest) -> Response:
+def sign_in(request: Request, answer: Response, body: SignInRequest) -> SignedInResponse:
     """Sign a phone in to a shift. Who often sends a wrong code has to wait."""
     if not same_origin(request):
         raise HTTPException(403, "this request comes from another site")
     crews = context_of(request).dispatch.crews
     try:
-        session = crews.enter(body.code, address_of(request), token_of(request))
+        session = crews.enter(body.code, address_of(request), body.earlier)
     except TooManyAttemptsError as exc:
         raise HTTPException(429, str(exc), {"Retry-After": str(int(exc.wait_s) + 1)}) from exc
     except DispatchError as exc:
         raise HTTPException(401, str(exc)) from exc
-    signed_in = SignedInResponse(session.phone, session.shift_id, session.expires_at)
-    answer = Response(msgspec.json.encode(signed_in), media_type="application/json", headers=_UNCACHED)
-    set_token(request, answer, session.token)
-    return answer
+    answer.headers.update(_UNCACHED)
+    return SignedInResponse(session.token, session.phone, session.shift_id, session.expires_at)
 
 
 @router.post("/sign-out", dependencies=[require_crew()])
 def sign_out(request: Request) -> Response:
-    """End the phone's session. Its cookie stays, by which it is the same phone when it signs in again."""
+    """End the phone's session. By its token it is the same phone when it signs in again."""
     context_of(request).dispatch.crews.leave(crew_session(request))
     return Response(status_code=204, headers=_UNCACHED)
 
 
 @router.get("/tour", dependencies=[require_crew()])
 def show_tour(request: Request, answer: Response) -> TourResponse:
-    """The shift of the phone with its stops and messages."""
+    """The shift of the phone with its stops and messages; 410 once it is over. What was tapped is taken still."""
     answer.headers.update(_UNCACHED)
-    return tour_of(context_of(request), crew_session(request))
+    tour = tour_of(context_of(request), crew_session(request))
+    if tour.shift.state in ENDED:
+        raise HTTPException(410, "the shift is over")
+    return tour
 
 
 @router.post("/events", dependencies=[require_crew()])

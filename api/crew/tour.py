@@ -11,8 +11,8 @@ from api.context import ApiContext
 from api.queries.device_states import device_states
 from broker.contract.payloads import CREW_EVENT_TYPES
 from city.errors import RetryLaterError
-from city.inventory.model import Truck
-from dispatch.shifts.records import CrewSession, ShiftState, StopKind
+from city.inventory.model import City, Truck
+from dispatch.shifts.records import CrewSession, ShiftState, Stop, StopKind
 from dispatch.verification.states import StopState
 
 
@@ -70,7 +70,7 @@ def tour_of(context: ApiContext, session: CrewSession) -> TourResponse:
     shift = shifts.get(session.shift_id)
     truck = context.city.devices.get(shift.truck)
     plate = truck.plate if isinstance(truck, Truck) else ""
-    stops = [msgspec.convert(stop, ShownStop, from_attributes=True) for stop in shifts.stops(shift.id)]
+    stops = [_stop_of(context.city, stop) for stop in shifts.stops(shift.id)]
     messages = [msgspec.convert(entry, ShownMessage, from_attributes=True) for entry in shifts.messages(shift.id)]
     return TourResponse(
         ShownShift(shift.id, shift.truck, plate, shift.state, shift.starts_at, shift.ends_at),
@@ -80,6 +80,12 @@ def tour_of(context: ApiContext, session: CrewSession) -> TourResponse:
         str(context.city.time_zone),
         context.clock(),
     )
+
+
+def _stop_of(city: City, stop: Stop) -> ShownStop:
+    shown = msgspec.convert(stop, ShownStop, from_attributes=True)
+    kelurahan = city.kelurahan.get(stop.kelurahan)
+    return msgspec.structs.replace(shown, kelurahan=kelurahan.name) if kelurahan else shown
 
 
 def _standing_alerts(context: ApiContext, truck: str) -> list[str]:

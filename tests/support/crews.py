@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -43,24 +43,32 @@ def stops_of(dispatch: DispatchServices, truck: str, day: date = DAY) -> list[St
 
 @dataclass
 class Phone:
-    """A telephone with the app: counts its events, and has the cookie of its client."""
+    """A telephone with the app: counts its events, and keeps its token."""
 
     client: TestClient
     name: str = ""
+    token: str = ""
     boot: str = "b1"
     seq: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        """Ask as the app does."""
-        self.headers = self.headers or {"Origin": str(self.client.base_url).rstrip("/")}
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those of the app."""
+        origin = {"Origin": str(self.client.base_url).rstrip("/")}
+        return {**origin, **({"Authorization": f"Bearer {self.token}"} if self.token else {})}
 
     def sign_in(self, code: str) -> Any:
         """Sign in with a code."""
-        answer = self.client.post("/crew/api/sign-in", json={"code": code}, headers=self.headers)
+        body = {"code": code, "earlier": self.token}
+        headers = {"Origin": self.headers["Origin"]}
+        answer = self.client.post("/crew/api/sign-in", json=body, headers=headers)
         if answer.is_success:
-            self.name = answer.json()["phone"]
+            self.name, self.token = answer.json()["phone"], answer.json()["token"]
         return answer
+
+    def tour(self) -> Any:
+        """Ask for the tour."""
+        return self.client.get("/crew/api/tour", headers=self.headers)
 
     def event(self, kind: str, at: datetime, **fields: Any) -> dict[str, Any]:
         """The next event."""

@@ -10,7 +10,8 @@ import { el, Texts } from "./texts.js";
 import { isRaised, viewMessages, viewStops } from "./tour.js";
 
 const TOUR_EVERY_MS = 60_000;
-const NOTE_MS = 5_000;
+const NOTE_MS = 3_000;
+const WARNING_MS = 15_000;
 const SILENT = ["message_read", "shift_begun"];
 const TABS = [["list", "stops"], ["messages", "messages"], ["alarm", "emergency"], ["more", "more"]];
 const SCREENS = { list: listScreen, messages: messagesScreen, alarm: alarmScreen, more: moreScreen, "sign-in": signInScreen };
@@ -19,9 +20,10 @@ class App {
   async start() {
     this.failure = "";
     this.drawn = "";
-    this.outbox = await Outbox.open();
-    const all = await (await fetch("/crew/texts.json")).json();
-    this.texts = new Texts(all, (await this.outbox.kept("lang")) ?? "");
+    this.texts = new Texts(await (await fetch("/crew/texts.json")).json(), "");
+    this.outbox = await Outbox.open().catch(() => null);
+    if (!this.outbox) return document.getElementById("screen").replaceChildren(this.t("no_storage"));
+    this.texts.lang = (await this.outbox.kept("lang")) ?? this.texts.lang;
     await this.remember();
     this.sending = new Sending(this.outbox, (isNew) => this.sent(isNew));
     addEventListener("hashchange", () => this.show());
@@ -30,7 +32,7 @@ class App {
     if (!(await this.signInByCode())) this.show();
     this.sending.start();
     await this.refresh();
-    this.stayAwake();
+    return this.stayAwake();
   }
 
   t(key, values) { return this.texts.t(key, values); }
@@ -57,14 +59,19 @@ class App {
   }
 
   async signIn(secret) {
-    const answer = await ask("/crew/api/sign-in", asJson({ code: secret })).catch(() => null);
+    const answer = await ask("/crew/api/sign-in", "", asJson({ code: secret, earlier: this.outbox.token })).catch(() => null);
     this.failure = this.whyNoSignIn(answer);
     if (this.failure) return false;
-    await this.outbox.bePhone((await answer.json()).phone);
+    try {
+      await this.outbox.enter(await answer.json());
+      if (!(await this.takeTour())) throw new Error("no tour");
+    } catch {
+      this.failure = this.t("server_away");
+      return false;
+    }
     navigator.storage?.persist?.();
-    await this.takeTour(true);
-    await this.tap({ kind: "shift_begun" });
     this.sending.state = "idle";
+    await this.tap({ kind: "shift_begun" });
     this.go("#/list");
     return true;
   }
@@ -89,27 +96,32 @@ class App {
   // Asks for the tour; what is kept stays without an answer.
   async refresh() {
     if (!this.tour || document.hidden) return;
-    await this.takeTour(false).catch(() => null);
+    await this.takeTour().catch(() => null);
     this.show();
   }
 
-  async takeTour(isNew) {
-    const answer = await ask("/crew/api/tour");
+  async takeTour() {
+    const answer = await ask("/crew/api/tour", this.outbox.token);
     if (answer.status === 401) this.sending.state = "signed_out";
-    if (!answer.ok) return;
-    const tour = await answer.json();
-    if (isNew || tour.shift.id !== this.tour?.shift.id) await this.outbox.beginTour(tour);
-    else await this.outbox.keep("tour", tour);
+    if (answer.status === 410 && this.tour) await this.outbox.keep("tour", { ...this.tour, shift: { ...this.tour.shift, state: "closed" } });
+    if (answer.ok) await this.keepTour(await answer.json());
     await this.remember();
+    return answer.ok;
+  }
+
+  keepTour(tour) {
+    return tour.shift.id === this.tour?.shift.id ? this.outbox.keep("tour", tour) : this.outbox.beginTour(tour);
   }
 
   async tap(event) {
     const { kind, stop = null, reason = "", detail = {}, photo = null } = event;
-    await this.outbox.add({ kind, stop, reason, detail, photo });
+    const kept = await this.outbox.add({ kind, stop, reason, detail, photo }).catch(() => null);
     await this.remember();
-    if (!SILENT.includes(kind)) this.note(this.t("kept"));
+    if (!kept) this.note(this.t("phone_full"), WARNING_MS);
+    else if (!SILENT.includes(kind)) this.note(this.t("kept"));
     this.show();
     this.sending.soon();
+    return kept;
   }
 
   async takePhoto(stop, file) {
@@ -119,8 +131,10 @@ class App {
   }
 
   async alert(kind, state) {
+    if (!(await this.tap({ kind, detail: { state } }))) return;
     await this.outbox.keep("alerts", { ...this.alerts, [kind]: state });
-    await this.tap({ kind, detail: { state } });
+    await this.remember();
+    this.show();
   }
 
   async endShift() {
@@ -149,11 +163,11 @@ class App {
     this.show();
   }
 
-  note(text) {
+  note(text, lastsMs = NOTE_MS) {
     const note = document.getElementById("note");
     note.textContent = text;
     clearTimeout(this.noteTimer);
-    this.noteTimer = setTimeout(() => { note.textContent = ""; }, NOTE_MS);
+    this.noteTimer = setTimeout(() => { note.textContent = ""; }, lastsMs);
   }
 
   // A screen that goes dark ends nothing; that it stays on is a favour that the phone may refuse.
@@ -197,7 +211,8 @@ class App {
     const bar = document.getElementById("status");
     const isOut = this.sending?.state === "signed_out", n = this.waiting.length;
     const words = [n ? this.t("unsent", { n }) : this.t("all_sent")];
-    if (!navigator.onLine || this.sending?.state === "waiting") words.unshift(this.t("offline"));
+    const isBusy = navigator.onLine && this.sending?.status >= 400;
+    if (!navigator.onLine || this.sending?.state === "waiting") words.unshift(this.t(isBusy ? "busy" : "offline"));
     bar.className = isOut || n ? "unsent" : "sent";
     bar.hidden = !this.tour && !n;
     bar.replaceChildren(el("span", { id: "sent" }, words.join(" · ")), isOut ? el("a", { href: "#/sign-in" }, this.t("sign_in_again")) : "");
@@ -209,7 +224,7 @@ class App {
     tabs.hidden = !this.tour;
     tabs.setAttribute("aria-label", this.t("menu"));
     tabs.replaceChildren(...TABS.map(([name, key]) =>
-      el("a", { href: `#/${name}`, class: name, "aria-current": name === active ? "page" : null }, this.t(key), name === "messages" && unread ? el("b", {}, String(unread)) : null)));
+      el("a", { href: `#/${name}`, "aria-current": name === active ? "page" : null }, this.t(key), name === "messages" && unread ? el("b", {}, String(unread)) : null)));
   }
 }
 

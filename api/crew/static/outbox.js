@@ -47,7 +47,7 @@ const noteTap = (store, { kind, stop, reason, at }) => {
 export class Outbox {
   static async open() {
     const outbox = new Outbox(await openDatabase());
-    outbox.phone = (await outbox.kept("phone")) ?? "";
+    Object.assign(outbox, (await outbox.kept("session")) ?? { phone: "", token: "" });
     return outbox;
   }
 
@@ -57,21 +57,21 @@ export class Outbox {
     this.seq = 0;
   }
 
-  // A value that outlives the page: `phone`, `lang`, `tour`, `alerts` or `read`.
+  // A value that outlives the page: `session`, `lang`, `tour`, `alerts` or `read`.
   kept(key) {
     return done(this.database.transaction("kept").objectStore("kept").get(key));
   }
 
   async keep(key, value) {
-    const transaction = this.database.transaction("kept", "readwrite");
+    const transaction = this.database.transaction("kept", "readwrite", STRICT);
     transaction.objectStore("kept").put(value, key);
     await finished(transaction);
   }
 
-  // The name that the server has given this phone.
-  async bePhone(phone) {
-    this.phone = phone;
-    await this.keep("phone", phone);
+  // The name that the server has given this phone, and the token by which it delivers. Both have the events' fate.
+  async enter({ phone, token }) {
+    Object.assign(this, { phone, token });
+    await this.keep("session", { phone, token });
   }
 
   // Keeps an event, and what it says of its stop, before anybody sees that it was tapped.

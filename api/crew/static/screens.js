@@ -73,6 +73,7 @@ export const listScreen = (app) => {
   const next = stops.find((stop) => stop.state === "open");
   return [
     el("h1", {}, app.t("stops")),
+    ["closed", "cancelled"].includes(app.tour.shift.state) ? el("p", { class: "state missed" }, app.t("shift_over"), " ", el("a", { class: "button", href: "#/sign-in" }, app.t("sign_in"))) : null,
     el("p", { class: "progress" }, app.t("progress", { done: collected, total: stops.length })),
     next ? el("a", { class: "button big primary", href: `#/stop/${next.id}` }, app.t("next_stop", { number: next.number, name: next.name })) : el("p", {}, app.t(stops.length ? "all_done" : "no_stops")),
     el("ol", { class: "rows" }, app.stops.map((stop) => row(app, stop))),
@@ -122,7 +123,7 @@ export const reasonsScreen = (app, id) => {
 
 export const messagesScreen = (app) => {
   const messages = [...app.messages].reverse();
-  const item = (message) => el("li", { class: message.unread ? "unread" : "" }, el("p", {}, message.text), el("p", { class: "detail" }, app.time(message.sent_at)));
+  const item = (message) => el("li", { class: message.unread ? "unread" : "" }, el("p", { class: "text" }, message.text), el("p", { class: "detail" }, app.time(message.sent_at)));
   return [
     el("h1", {}, app.t("messages")),
     messages.length ? el("ul", { class: "messages" }, messages.map(item)) : el("p", {}, app.t("no_messages")),

@@ -7,12 +7,13 @@ const WAIT_MAX_MS = 120_000;
 const TIMEOUT_MS = 60_000;
 const LOCK = "kota-crew-sending";
 
-// A request that ends: a bad network may keep a connection open without an answer.
-export const ask = async (path, options = {}) => {
+// A request of the phone. It ends: a bad network may keep a connection open without an answer.
+export const ask = async (path, token, options = {}) => {
   const control = new AbortController();
   const timer = setTimeout(() => control.abort(), TIMEOUT_MS);
   try {
-    return await fetch(path, { credentials: "same-origin", cache: "no-store", ...options, signal: control.signal });
+    const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
+    return await fetch(path, { credentials: "omit", cache: "no-store", ...options, headers, signal: control.signal });
   } finally {
     clearTimeout(timer);
   }
@@ -29,11 +30,13 @@ class SendingError extends Error {
 }
 
 export class Sending {
-  // `changed` is called after each attempt. `state`: idle, sending, waiting (no answer) or signed_out.
+  // `changed` is called after each attempt. `state`: idle, sending, waiting (no receipt) or signed_out; `status`: that of
+  // the last refusal, 0 without an answer.
   constructor(outbox, changed) {
     this.outbox = outbox;
     this.changed = changed;
     this.state = "idle";
+    this.status = 0;
     this.failures = 0;
     this.busy = null;
     this.timer = 0;
@@ -86,7 +89,7 @@ export class Sending {
     const until = events.findIndex((event) => event.photo);
     const batch = (until < 0 ? events : events.slice(0, until)).slice(0, BATCH);
     const plain = batch.map(({ n: _n, photo: _photo, ...event }) => event);
-    const answer = await ask("/crew/api/events", asJson({ events: plain }));
+    const answer = await ask("/crew/api/events", this.outbox.token, asJson({ events: plain }));
     if (!answer.ok) throw new SendingError(answer);
     const { receipts } = await answer.json();
     if (!receipts.length) throw new Error("no receipt");
@@ -98,7 +101,7 @@ export class Sending {
     const { phone, boot, seq, at, stop } = event;
     const query = new URLSearchParams({ phone, boot, seq, at, stop });
     const headers = { "Content-Type": "image/jpeg" };
-    const answer = await ask(`/crew/api/photos?${query}`, { method: "POST", headers, body: event.photo });
+    const answer = await ask(`/crew/api/photos?${query}`, this.outbox.token, { method: "POST", headers, body: event.photo });
     if (answer.status === 413) {
       await this.outbox.settle([event], [{ boot, seq, outcome: "refused", reason: "photo_wrong" }]);
       return true;
@@ -110,6 +113,7 @@ export class Sending {
 
   fail(error) {
     this.failures += 1;
+    this.status = error.status ?? 0;
     this.state = error.status === 401 ? "signed_out" : "waiting";
     const wait = Math.min(WAIT_MAX_MS, WAIT_FIRST_MS * 2 ** (this.failures - 1)) * (0.5 + Math.random());
     this.timer = setTimeout(() => this.now(), Math.max(error.afterMs ?? 0, wait));

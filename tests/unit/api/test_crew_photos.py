@@ -193,6 +193,5 @@ def test_a_shift_that_is_over_still_takes_what_was_photographed_in_it(stage: Sta
     later = NOW + timedelta(hours=10)
     people = stage.people
     stage.dispatch = dispatch_services(people.database, people.audit, stage.secrets.crew_key(), lambda: later)
-    again = Phone(stage.client(demo=False, now=later), name=phone.name)
-    again.client.cookies = phone.client.cookies
+    again = Phone(stage.client(demo=False, now=later), phone.name, phone.token)
     assert receipt_of(again.send_photo(event, PHOTO)) == ("stored", "")
