@@ -28,6 +28,10 @@ PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 PAGES = {
     "/": ("Hari ini", "Today"),
     "/map": ("Peta", "Map"),
+    "/network": ("Jaringan Wi-Fi", "Wi-Fi network"),
+    "/plan": ("Rencana", "Plan"),
+    "/tours": ("Tur", "Tours"),
+    "/orders": ("Perintah kerja", "Work orders"),
     "/devices/bin": ("Tempat sampah", "Bins"),
     "/devices/truck": ("Truk", "Trucks"),
     "/devices/ap": ("Wi-Fi", "Wi-Fi"),
