@@ -22,6 +22,7 @@ from api.queries.order_trucks import trucks_for
 from api.queries.overflows import expected_overflows
 from api.queries.stop_signals import StopSignalReader
 from city.errors import RetryLaterError
+from city.runtime.demo_tours import DemoTours
 from dispatch.orders.following import OrderMove, moves_of, new_orders
 from dispatch.orders.records import WorkOrder
 from dispatch.shifts.errors import DispatchError
@@ -56,6 +57,7 @@ class DispatchDay:
         self._board = board
         self._signals: StopSignalReader | None = None
         self._overflows_at: datetime | None = None
+        self._tours = DemoTours(context.data)
         self._replanned: set[tuple[str, str]] = set()
         """Days and trucks (or cases) for which a re-plan was asked."""
 
@@ -97,6 +99,8 @@ class DispatchDay:
         self._board.heard_at = self._signals.heard_at if self._signals else {}
         self._board.shifts, self._board.stops = shifts, stops
         self._expect_overflows(shifts, stops, now)
+        if self._context.demo:
+            self._tours.write(_tours_of(shifts, stops, now))
 
     # Stops
 
@@ -248,3 +252,13 @@ class DispatchDay:
         elif self._overflows_at is None or now - self._overflows_at >= OVERFLOWS_EVERY:
             self._board.overflows = expected_overflows(self._context, stops, now)
             self._overflows_at = now
+
+
+def _tours_of(shifts: Iterable[CrewShift], stops: Sequence[Stop], now: datetime) -> dict[str, list[str]]:
+    """Trucks on duty to the containers that they have not come to yet, in order, for the simulated city."""
+    on_duty = {shift.id: shift.truck for shift in shifts if shift.departs_at <= now <= shift.ends_at}
+    tours: dict[str, list[str]] = {truck: [] for truck in on_duty.values()}
+    for stop in sorted(stops, key=lambda stop: stop.number):
+        if stop.shift_id in on_duty and stop.kind == "container" and stop.state in WAITING_STATES:
+            tours[on_duty[stop.shift_id]].append(stop.subject)
+    return tours
