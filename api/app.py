@@ -49,6 +49,7 @@ def create_app(context: ApiContext) -> FastAPI:
     app.state.context = context
     app.state.stream_limiter = stream.stream_limiter()
     app.state.listener_limiter = changes.listener_limiter()
+    app.state.photo_limiter = crew_protocol.photo_limiter()
     app.state.change_feed = changes.change_feed(context)
     app.state.sections = SectionCache()
     problems.install(app)

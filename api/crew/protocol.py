@@ -21,6 +21,7 @@ from api.context import ApiContext
 from api.crew.access import crew_session, require_crew
 from api.crew.tour import TourResponse, tour_of
 from api.dependencies import NUMBER_MAX, context_of
+from api.http.limiter import ConcurrencyLimiter, TooManyError
 from api.http.routing import ApiRoute
 from api.queries.crew_alerts import is_alert
 from api.queries.crew_photos import photo_id
@@ -31,6 +32,9 @@ from vision.evidence.photos import PhotoRefusedError
 
 EVENTS_MAX: Final = 100
 """Events of one request."""
+PHOTOS_EACH: Final = 1
+PHOTOS_MAX: Final = 4
+"""Photos at once, of one phone and of all; one is redacted, the others wait."""
 ENDED: Final[tuple[ShiftState, ...]] = ("closed", "cancelled")
 ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"
 _SEQ_MAX: Final = 2**53
@@ -121,8 +125,19 @@ async def receive_photo(
     """Store a photo, with people hidden, and its event; the body is the JPEG."""
     detail = {"photo": photo_id(phone, boot, seq)}
     tap = PhoneEvent(phone=phone, boot=boot, seq=seq, at=at, kind="photo", stop=stop, detail=detail)
-    content = await request.body()
-    return ReceiptsResponse([await run_in_threadpool(_keep_photo, request, tap, content)])
+    limiter: ConcurrencyLimiter = request.app.state.photo_limiter
+    try:
+        # Whoever sent many at once would take all threads of the API.
+        with limiter.acquire(phone):
+            content = await request.body()
+            return ReceiptsResponse([await run_in_threadpool(_keep_photo, request, tap, content)])
+    except TooManyError as exc:
+        raise HTTPException(429, str(exc), {"Retry-After": "5"}) from exc
+
+
+def photo_limiter() -> ConcurrencyLimiter:
+    """The limits on photos at once, for an app."""
+    return ConcurrencyLimiter("photos", per_client=PHOTOS_EACH, total=PHOTOS_MAX)
 
 
 def parse_taps(events: Sequence[dict[str, Any]]) -> tuple[list[PhoneEvent], list[TapReceipt]]:
@@ -147,10 +162,19 @@ def parse_taps(events: Sequence[dict[str, Any]]) -> tuple[list[PhoneEvent], list
 
 
 def _parse_tap(event: dict[str, Any]) -> PhoneEvent:
+    """An event as it may be stored.
+
+    Raises:
+        msgspec.ValidationError: It can never be stored.
+    """
     tap = msgspec.convert(event, PhoneEvent)
     if tap.kind == "photo" or tap.at.year < YEAR_MIN:
-        raise msgspec.ValidationError("a photo comes with its picture, and its time is after 1970")
-    return tap
+        raise msgspec.ValidationError("a photo comes with its picture, and no time is before 1970")
+    try:
+        # Python reads more than JSON has: numbers that are none, and halves of characters.
+        return msgspec.structs.replace(tap, detail=msgspec.json.decode(msgspec.json.encode(tap.detail)))
+    except (UnicodeEncodeError, msgspec.MsgspecError) as exc:
+        raise msgspec.ValidationError("its detail is no JSON") from exc
 
 
 def _record(context: ApiContext, session: CrewSession, taps: Sequence[PhoneEvent]) -> list[TapReceipt]:

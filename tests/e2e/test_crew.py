@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from playwright.sync_api import Page, Playwright, expect, sync_playwright
 
 from api.app import create_app
+from api.crew.files import app_files
 from tests.e2e.test_accessibility import axe, faults_of
 from tests.support.brokers import free_port
 from tests.support.crews import DISPATCHER, code_of, open_shifts, shift_of, stops_of
@@ -109,8 +110,13 @@ def telephone(playwright: Playwright, office: Office, tmp_path: Path) -> Iterato
 
 
 def sign_in(page: Page, office: Office, truck: str = "truck-01") -> None:
-    page.goto(f"{office.url}/crew/")
-    page.fill("#code", code_of(office.stage.dispatch, truck))
+    sign_in_with(page, office.url, code_of(office.stage.dispatch, truck))
+
+
+def sign_in_with(page: Page, home: str, code: str) -> None:
+    """Open the app, sign in, and wait until the browser keeps the app."""
+    page.goto(f"{home}/crew/")
+    page.fill("#code", code)
     page.get_by_role("button", name="Masuk").click()
     expect(page.locator("h1")).to_have_text("Daftar")
     page.evaluate("navigator.serviceWorker.ready.then(() => null)")
@@ -340,10 +346,33 @@ def test_panic_takes_two_taps_and_is_an_alarm_of_the_truck(office: Office, telep
     page.locator("#panic").click()
     expect(page.locator("#panic")).to_have_text("Tekan sekali lagi")
     assert office.stage.journaled == []
+    page.evaluate("() => dispatchEvent(new Event('offline'))")
+    page.get_by_role("link", name="Pesan").click()
+    page.get_by_role("link", name="Darurat").click()
+    expect(page.locator("#panic")).to_have_text("Tekan sekali lagi")
     page.locator("#panic").click()
     expect(page.locator("#panic")).to_have_text("Sudah aman")
     wait_sent(page)
-    assert [arrival.topic for arrival in office.stage.journaled] == ["$kota/v1/kupang/truck/truck-01/crew"]
+    page.locator("#panic").click()
+    page.locator("#panic").click()
+    expect(page.locator("#panic")).to_have_text("Panik: minta bantuan")
+    wait_sent(page)
+    assert [arrival.topic for arrival in office.stage.journaled] == ["$kota/v1/kupang/truck/truck-01/crew"] * 2
+
+
+def test_one_tap_on_panic_asks_and_forgets(office: Office, telephone: Telephone) -> None:
+    page = telephone.switch_on()
+    page.clock.install()
+    sign_in(page, office)
+    wait_sent(page)
+    page.get_by_role("link", name="Darurat").click()
+    page.locator("#panic").click()
+    expect(page.locator("#panic")).to_have_text("Tekan sekali lagi")
+    page.clock.fast_forward(7_000)
+    expect(page.locator("#panic")).to_have_text("Panik: minta bantuan")
+    page.locator("#panic").click()
+    expect(page.locator("#panic")).to_have_text("Tekan sekali lagi")
+    assert office.stage.journaled == []
 
 
 def test_a_message_is_shown_and_says_that_it_was_read(office: Office, telephone: Telephone) -> None:
@@ -358,6 +387,24 @@ def test_a_message_is_shown_and_says_that_it_was_read(office: Office, telephone:
     (message,) = office.stage.dispatch.shifts.messages(shift)
     assert message.read_at
     expect(page.locator("#tabs b")).to_have_count(0)
+
+
+def test_a_new_version_replaces_the_old_one_as_a_whole(office: Office, telephone: Telephone) -> None:
+    page = telephone.switch_on()
+    sign_in(page, office)
+    (before,) = page.evaluate("caches.keys()")
+    files = app_files()
+    kept = {name: files[name] for name in ("app.css", "sw.js")}
+    try:
+        files["app.css"] += b"h1 { letter-spacing: 3px; }"
+        files["sw.js"] = kept["sw.js"].replace(before.removeprefix("kota-crew-").encode(), b"another")
+        page.reload()
+        wait_for(lambda: page.evaluate("caches.keys()") == ["kota-crew-another"], "the new version")
+        office.close()
+        page.reload()
+        expect(page.locator("h1")).to_have_css("letter-spacing", "3px")
+    finally:
+        files.update(kept)
 
 
 def test_the_app_can_be_installed(office: Office, telephone: Telephone) -> None:

@@ -4,6 +4,7 @@ import { el } from "./texts.js";
 import { collections, mapAddress, nextOpen } from "./tour.js";
 
 const STREAMS = ["organic", "non_organic"];
+const ASKING_MS = 6_000;
 const ICONS = { open: "○", collected: "✓", not_possible: "✕", missed: "!", contradicted: "?" };
 
 const streamName = (app, stop) => (STREAMS.includes(stop.stream) ? app.t(`stream_${stop.stream}`) : app.t(`kind_${stop.kind}`));
@@ -19,27 +20,23 @@ const stateText = (app, stop) => {
 
 const button = (text, attributes, ...more) => el("button", { type: "button", ...attributes }, text, ...more);
 
-// A button of which a second tap is needed: the first one asks.
+// A button of which a second tap is needed: the first one asks, and is asking still if the screen is drawn again.
 const confirmed = (app, text, attributes, act) => {
-  let timer = 0;
-  const made = button(text, {
-    ...attributes,
-    onclick: () => {
-      if (timer) {
-        clearTimeout(timer);
-        timer = 0;
-        act();
-        return;
-      }
-      made.textContent = app.t("tap_again");
-      made.classList.add("armed");
-      timer = setTimeout(() => {
-        timer = 0;
-        made.textContent = text;
-        made.classList.remove("armed");
-      }, 6000);
-    },
-  });
+  const name = `${attributes.id} ${text}`;
+  const isAsking = () => app.asking?.name === name && Date.now() < app.asking.until;
+  const made = button("", { ...attributes, onclick: () => {
+    const isSure = isAsking();
+    app.asking = isSure ? null : { name, until: Date.now() + ASKING_MS };
+    if (isSure) act();
+    else setTimeout(draw, ASKING_MS + 1);
+    draw();
+  } });
+  const draw = () => {
+    made.textContent = isAsking() ? app.t("tap_again") : text;
+    made.classList.toggle("armed", isAsking());
+  };
+  draw();
+  if (isAsking()) setTimeout(draw, app.asking.until - Date.now() + 1);
   return made;
 };
 

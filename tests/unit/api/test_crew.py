@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,8 @@ from api.crew.protocol import EVENTS_MAX
 from api.queries.crew_alerts import DELAYED_AFTER
 from api.queries.crew_code import crew_address, qr_svg
 from api.queries.device_states import device_states
+from api.queries.dispatch_board import DispatchBoard
+from api.queries.dispatch_day import DispatchDay
 from city.errors import RetryLaterError
 from dispatch.alarms.conditions import conditions_of
 from dispatch.alarms.rules import load_rules
@@ -19,6 +22,7 @@ from dispatch.services import dispatch_services
 from ingest.store.port import EventQuery
 from people.attempts import FREE
 from tests.support.crews import DISPATCHER, Phone, code_of, open_shifts, shift_of, stops_of
+from tests.support.dispatching import DAWN
 from tests.unit.api.conftest import CITY, NOW, Stage
 
 BINS = list(CITY.bins)
@@ -120,7 +124,7 @@ def test_the_key_of_a_qr_code_opens_it_too(stage: Stage) -> None:
 def test_a_wrong_code_opens_nothing_and_guessing_is_slowed_down(stage: Stage) -> None:
     right, phone = code_of(stage.dispatch, "truck-01"), Phone(stage.client(demo=False))
     wrong = f"{(int(right) + 1) % 1_000_000:06}"
-    for _ in range(FREE["address"]):
+    for _ in range(FREE["pair"]):
         assert phone.sign_in(wrong).status_code == 401
     refused = phone.sign_in(right)
     assert refused.status_code == 429
@@ -245,6 +249,17 @@ def test_a_bad_event_is_refused_by_itself(stage: Stage, phone: Phone) -> None:
     assert taps(stage, "truck-02") == []
 
 
+def test_what_python_reads_and_json_has_not_breaks_nothing(stage: Stage, phone: Phone) -> None:
+    half = phone.event("shift_begun", NOW, detail={"text": "HALF"})
+    endless = phone.event("shift_begun", NOW, detail={"lat_deg": "ENDLESS", "lon_deg": 1})
+    body = msgspec.json.encode({"events": [half, endless]}).replace(b"HALF", rb"\ud800").replace(b'"ENDLESS"', b"NaN")
+    headers = {**phone.headers, "Content-Type": "application/json"}
+    answer = phone.client.post("/crew/api/events", content=body, headers=headers)
+    assert sorted(outcomes(answer)) == [("refused", "event_wrong"), ("stored", "")]
+    (tap,) = stage.dispatch.shifts.taps([shift_of(stage.dispatch, "truck-01")])
+    assert tap.detail == {"lat_deg": None, "lon_deg": 1}
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"[]", b"{}", b'{"events": []}', b'{"events": [1]}', b'{"events": [{"kind": "collected"}]}', b"\xff"],
@@ -332,3 +347,23 @@ def test_a_refused_alert_is_no_event(stage: Stage, phone: Phone) -> None:
     event = {**phone.event("panic", NOW), "phone": "phone-ffffffffffff"}
     assert outcomes(phone.send(event)) == [("refused", "phone_wrong")]
     assert stage.journaled == []
+
+
+# The stop
+
+
+def test_what_is_tapped_changes_the_stop_and_the_tour(stage: Stage) -> None:
+    seven = DAWN + timedelta(hours=2)
+    people = stage.people
+    stage.dispatch = dispatch_services(people.database, people.audit, stage.secrets.crew_key(), lambda: seven)
+    phone = Phone(stage.client(demo=False, now=seven))
+    phone.sign_in(code_of(stage.dispatch, "truck-01"))
+    first, second, third = stops_of(stage.dispatch, "truck-01")
+    collected = phone.event("collected", seven, stop=first.id)
+    blocked = phone.event("not_possible", seven, stop=second.id, reason="blocked")
+    assert outcomes(phone.send(collected, blocked)) == [("stored", ""), ("stored", "")]
+    DispatchDay(dataclasses.replace(stage.context(), clock=lambda: seven), DispatchBoard()).look()
+    states = {stop["id"]: (stop["state"], stop["reason"]) for stop in phone.tour().json()["stops"]}
+    assert states[first.id] == ("claimed", "")
+    assert states[second.id] == ("not_possible", "blocked")
+    assert states[third.id][0] in ("planned", "under_way")
