@@ -15,7 +15,7 @@ from api.http import middleware, openapi, problems
 from api.routes import alarms as alarm_routes
 from api.routes import broker_accounts as broker_account_routes
 from api.routes import cases as case_routes
-from api.routes import changes, inventory_changes, profile_drafts, stream
+from api.routes import changes, inventory_changes, map_tours, profile_drafts, stream
 from api.routes import crew_photos as crew_photo_routes
 from api.routes import evidence as evidence_routes
 from api.routes import forecasts as forecast_routes
@@ -65,6 +65,7 @@ def create_app(context: ApiContext) -> FastAPI:
         crew_photo_routes,
         report_routes,
         zone_routes,
+        map_tours,
         map_routes,
         message_routes,
         ngsi_routes,

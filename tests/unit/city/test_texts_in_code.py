@@ -14,11 +14,16 @@ import pytest
 from api.console.pages.alarms import SHELVES_H
 from api.console.pages.audit import FILTERS
 from api.console.pages.map import POPUP_WORDS
+from api.console.pages.orders import TABS as ORDER_TABS
+from api.console.pages.today import TILES
 from api.console.pages.zones import EDITOR_WORDS
 from api.console.parts.alarm_words import URGENT_KINDS
 from api.console.parts.device_columns import STATES
+from api.console.parts.dispatch_words import EVIDENCE_DETAILS, FIGURES
 from api.console.parts.entry_form import RULE_FIELDS
 from api.queries.broker_accounts import PasswordState
+from api.queries.day_planner import PLAN_JOB_KINDS
+from api.queries.order_story import StepKind
 from api.queries.outages import PeriodUnit
 from api.queries.queue import SHOWN
 from broker.contract.payloads import CREW_EVENT_TYPES, EVENT_TYPES, Scene, fields_of
@@ -38,11 +43,21 @@ from dispatch.alarms.rules import AlarmKind, Priority
 from dispatch.alarms.service import AlarmEvent, AlarmState
 from dispatch.forecast.reasons import COLLECT_REASONS, GRADES, NO_FORECAST_REASONS
 from dispatch.notifications.planning import NotificationKind, NotificationState
+from dispatch.orders.records import OrderEvent, OrderKind, OrderState
 from dispatch.planning.day import StopCause
 from dispatch.planning.differences import ChangeKind, ChangeReason
 from dispatch.planning.problem import TravelSource
 from dispatch.planning.process import PlanningFailure
-from dispatch.shifts.records import NOT_POSSIBLE_REASONS, PhoneEventKind, StopKind
+from dispatch.shifts.errors import DispatchRefusal
+from dispatch.shifts.records import (
+    NOT_POSSIBLE_REASONS,
+    NotPossibleReason,
+    PhoneEventKind,
+    RemovedReason,
+    ShiftState,
+    StopKind,
+)
+from dispatch.verification.states import EvidenceKind, StopState
 from grafana.alerts import RULES, rule_groups
 from grafana.columns import COLUMN_STYLES
 from grafana.context import DashboardContext
@@ -135,6 +150,26 @@ COMPUTED: Final[dict[str, set[str]]] = {
         *(f"{field}_name" for field in ("clients_by_ssid", "clients_by_radio")),
         *literal(PeriodUnit, "this_"),
         *literal(PeriodUnit, "download_availability_"),
+        *literal(DispatchRefusal, "refused_"),
+        *literal(StopState, "stop_is_"),
+        *literal(EvidenceKind, "evidence_"),
+        *(f"evidence_detail_{name}" for name in EVIDENCE_DETAILS),
+        *literal(NotPossibleReason, "not_possible_"),
+        *literal(ShiftState, "shift_is_"),
+        *literal(PhoneEventKind, "tap_"),
+        *(f"removed_{reason}" for reason in get_args(RemovedReason) if reason),
+        *literal(OrderKind, "order_kind_"),
+        *literal(OrderState, "order_is_"),
+        *literal(OrderEvent, "order_did_"),
+        *(f"orders_{tab}{end}" for tab in ORDER_TABS for end in ("", "_none")),
+        *literal(StepKind, "step_"),
+        *(f"closed_by_{way}" for way in ("removed", "photo")),
+        *(f"figures_{name}" for name in FIGURES),
+        *(f"tile_{name}" for name, _ in TILES),
+        *(f"decision_{kind}" for kind in ("contradicted", "missed")),
+        *(f"planning_{kind}" for kind in PLAN_JOB_KINDS),
+        *(f"planning_failed_{why}" for why in ("city", "away", "no_plan")),
+        *(f"{key}_none" for key in ("plan_in_force", "plan_proposed")),
         *literal(AlarmKind, "alarm_"),
         *literal(AlarmState, "alarm_is_"),
         *literal(AlarmEvent, "alarm_did_"),
