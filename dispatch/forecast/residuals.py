@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from dispatch.forecast.calendar import HOURS_A_DAY, Hours
+from dispatch.forecast.calendar import HOURS_A_DAY, Hours, Ints
 from dispatch.forecast.distribution import Floats
 from dispatch.forecast.found import found_after, sums_of
 from dispatch.forecast.growth import Growths
@@ -32,13 +32,22 @@ UNKNOWN_RATE: Final = 0.25
 """Variance of a rate, as a share of its square, of a container that was never observed."""
 WIDENING: Final = 1.15
 """How much wider the scaled errors of a horizon are taken to be than those of the one before, where none are known."""
+ERROR_MOST: Final = 4.0
+"""A scaled error counts as no larger for the factor of its container: an emptying that nobody knows of is no noise."""
+FACTOR_ERRORS: Final = (0.0, 30.0, 10.0, 10.0)
+"""Errors that a borrowed factor is worth: of streams, kelurahan, sites and containers."""
+FACTOR_RANGE: Final = (0.4, 2.5)
 _DEFAULT_SPREAD: Final = 0.9
 
 
 class Errors(msgspec.Struct):
-    """Quantiles of scaled errors at `SHARES`: (streams, horizons, shares)."""
+    """Quantiles of scaled errors at `SHARES`: (streams, horizons, shares), and factors of containers, (containers,).
+
+    A small container, or one that few people use, fills less evenly than others: its errors are larger by its factor.
+    """
 
     quantiles: Floats
+    factors: Floats
 
     def at(self, stream: int, ahead_h: Floats) -> Floats:
         """Quantiles of a stream for horizons in hours, (horizons, shares)."""
@@ -76,7 +85,11 @@ def backtest(growths: Growths, cells: Cells, rates: Rates, hours: Hours, places:
     waits = days_of(cells, shape.reshape(-1), len(growths.points))
     errors = [_of_sensors(known, _sums(grown), _sums(continuous), places)]
     errors.append(_of_visits(known, growths, waits, places))
-    return Errors(_quantiles(np.concatenate(errors), len(places.streams)))
+    rows = np.concatenate(errors)
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    factors = _factors(rows, places)
+    rows[:, 2] /= factors[rows[:, 3].astype(np.int64)]
+    return Errors(_quantiles(rows, len(places.streams)), factors)
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -93,8 +106,8 @@ def _sums(values: Floats) -> Floats:
 
 
 def _of_sensors(known: _Known, grown: Floats, continuous: Floats, places: Places) -> Floats:
-    """Rows of stream, horizon and error, of forecasts at the start of each day over hours that were all measured."""
-    rows = [np.empty((0, 3))]
+    """Rows of stream, horizon, error and container, of forecasts at the start of each day over measured hours."""
+    rows = [np.empty((0, 4))]
     for horizon, ahead_h in enumerate(HORIZONS_H):
         starts = np.arange(WARM_DAYS * HOURS_A_DAY, grown.shape[1] - ahead_h, HOURS_A_DAY)
         if len(starts) == 0:
@@ -106,7 +119,8 @@ def _of_sensors(known: _Known, grown: Floats, continuous: Floats, places: Places
         actual = grown[container, end] - grown[container, start]
         expected = known.rates[container, day[column]] * (known.shape[container, end] - known.shape[container, start])
         error = (actual - expected) / scale_of(expected, known.days[container, day[column]])
-        rows.append(np.stack((places.levels[0][container], np.full(len(error), horizon), error), axis=1))
+        horizons = np.full(len(error), horizon)
+        rows.append(np.stack((places.levels[0][container], horizons, error, container), axis=1))
     return np.concatenate(rows)
 
 
@@ -124,13 +138,29 @@ def _of_visits(known: _Known, growths: Growths, waits: Floats, places: Places) -
     expected = found_after(before - before[starts], rate, waits)
     error = (points - expected) / scale_of(expected, known.days[container, day])
     horizon = np.minimum(np.searchsorted(HORIZONS_H, end - first), len(HORIZONS_H) - 1)
-    rows = np.stack((places.levels[0][container], horizon, error), axis=1)
+    rows = np.stack((places.levels[0][container], horizon, error, container), axis=1)
     return np.asarray(rows[day >= WARM_DAYS])
+
+
+def _factors(rows: Floats, places: Places) -> Floats:
+    """Size of each container's errors beside those of its stream, drawn to those of its site, (containers,)."""
+    container, squares = rows[:, 3].astype(np.int64), np.minimum(np.abs(rows[:, 2]), ERROR_MOST) ** 2
+    sums = _total(container, squares, len(places.containers))
+    weights = _total(container, np.ones(len(squares)), len(places.containers))
+    root = np.full((len(places.streams), 1), np.nan)
+    sizes = places.shrink(sums, weights, root, FACTOR_ERRORS)[:, 0]
+    means = places.stream_totals(sums)[:, 0] / np.maximum(places.stream_totals(weights)[:, 0], 1.0)
+    own = sizes / np.maximum(means, 1e-9)[places.levels[0]]
+    return np.asarray(np.clip(np.sqrt(np.where(np.isfinite(own) & (own > 0), own, 1.0)), *FACTOR_RANGE))
+
+
+def _total(container: Ints, values: Floats, count: int) -> Floats:
+    """Sums of each container, (count, 1)."""
+    return np.bincount(container, weights=values, minlength=count).astype(np.float64)[:, None]
 
 
 def _quantiles(rows: Floats, streams: int) -> Floats:
     """Quantiles of the errors of each stream and horizon, (streams, horizons, shares)."""
-    rows = rows[np.isfinite(rows).all(axis=1)]
     # Without any errors: a logistic distribution, a little wider than the scale says.
     default = _DEFAULT_SPREAD * np.log(SHARES / (1 - SHARES))
     table = np.empty((streams, len(HORIZONS_H), len(SHARES)))

@@ -16,7 +16,7 @@ from dispatch.forecast.places import Container, places_of
 from dispatch.forecast.residuals import HORIZONS_H, SHARES, Errors
 from dispatch.forecast.shape import Rates
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 class _Array(msgspec.Struct, frozen=True):
@@ -31,6 +31,7 @@ class _Saved(msgspec.Struct, frozen=True):
     rain_mm: dict[date, float]
     rates: dict[str, _Array]
     errors: _Array
+    factors: _Array
     states: list[ContainerState]
 
 
@@ -44,6 +45,7 @@ def to_bytes(model: CityModel) -> bytes:
         dict(model.calendar.rain_mm),
         rates,
         _pack(model.errors.quantiles),
+        _pack(model.errors.factors),
         model.states,
     )
     return msgspec.msgpack.encode(saved)
@@ -63,11 +65,12 @@ def from_bytes(state: bytes, zone: tzinfo) -> CityModel:
     if saved.format != FORMAT or len(saved.states) != len(places.containers):
         raise PayloadError("the state of a forecast is of another version, or damaged")
     rates = Rates(**_unpack(saved.rates))
-    errors = _unpack({"errors": saved.errors})["errors"]
-    if errors.shape != (len(places.streams), len(HORIZONS_H), len(SHARES)):
+    errors = Errors(**_unpack({"quantiles": saved.errors, "factors": saved.factors}))
+    shapes = (len(places.streams), len(HORIZONS_H), len(SHARES)), (len(places.containers),)
+    if (errors.quantiles.shape, errors.factors.shape) != shapes:
         raise PayloadError("the state of a forecast is of another version, or damaged")
     calendar = Calendar(frozenset(saved.market_days), saved.rain_mm)
-    return CityModel(zone, calendar, places, rates, Errors(errors), saved.states)
+    return CityModel(zone, calendar, places, rates, errors, saved.states)
 
 
 def _pack(array: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> _Array:

@@ -27,8 +27,8 @@ from dispatch.planning.travel import BlockedArea, Position, TravelModel
 StopCause = Literal["due", "overflow", "unknown", "case"]
 """Why a stop is in the problem: its rhythm; it may overflow; its level is not known; waste that was dumped."""
 
-PRIZE_MIN_M: Final = 50.0
-"""A container worth less is left out: no detour is as short."""
+PRIZE_MIN_M: Final = 250.0
+"""A container worth less is left out: a stop takes a crew some minutes, however short the detour is."""
 STREAMS: Final[tuple[WasteKind, ...]] = ("organic", "non_organic")
 
 

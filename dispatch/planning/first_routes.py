@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.planning.active_time import TIME_UNITS, ActiveTime
-from dispatch.planning.problem import FleetTruck, RouteProblem
+from dispatch.planning.problem import CollectionStop, FleetTruck, RouteProblem
 from dispatch.planning.solver_matrices import Integers, SolverLocations, SolverProfile, SolverStart
 
 Sequences = dict[str, list[str]]
@@ -24,6 +24,8 @@ LOAD_UNITS: Final = 10
 ROUNDING: Final = 1e-6
 DAY_SHARE: Final = 0.99
 """Share of a day's load that is used: the solver's bound of it has a small loss."""
+FLOOR_SHARES: Final = (0.35, 0.5, 0.65, 0.8)
+"""Shares of the optional stops, those of least worth, that a search may begin without."""
 WAITING_WEIGHT: Final = 0.5
 """What a unit of waiting time counts beside a unit of cost in the choice of the next stop."""
 
@@ -44,10 +46,11 @@ class FirstRoutes:
         self.opens = np.array([active.opens(stop.opens_s) for stop in problem.stops])
         self.closes = np.array([active.closes(stop.closes_s) for stop in problem.stops])
         self.streams = np.array([stop.stream for stop in problem.stops])
-        self.is_left = np.ones(len(problem.stops), dtype=np.bool_)
+        self.is_left: NDArray[np.bool_] = np.ones(len(problem.stops), dtype=np.bool_)
 
-    def sequences(self, matrices: dict[SolverProfile, Matrices]) -> Sequences:
-        """Routes that keep capacities, windows and shifts."""
+    def sequences(self, matrices: dict[SolverProfile, Matrices], least_prize: float = 0.0) -> Sequences:
+        """Routes that keep capacities, windows and shifts, over stops that are worth at least so much."""
+        self.is_left = np.array([_prize(stop) >= least_prize for stop in self.problem.stops], dtype=np.bool_)
         routes = {
             truck.id: _Tour(self, truck, matrices[SolverProfile.of(truck)]).ids() for truck in self.problem.trucks
         }
@@ -124,6 +127,21 @@ class _Tour:
         self._now = max(arrives, self._routes.active.opens(landfill.opens_s)) + landfill.service_s * TIME_UNITS
         self._at, self._loads = locations.first_landfill + number, {}
         return landfill.id
+
+
+def prize_floors(problem: RouteProblem) -> list[float]:
+    """The least prizes from which a search may begin: of all stops, and of the more valuable ones if some are optional.
+
+    A search takes away stops one by one: it finds no way to save a trip whose stops are each worth their detour.
+    """
+    prizes = [stop.prize for stop in problem.stops if stop.prize is not None]
+    if not prizes or min(prizes) == max(prizes):
+        return [0.0]
+    return [0.0, *sorted({float(np.quantile(prizes, share)) for share in FLOOR_SHARES})]
+
+
+def _prize(stop: CollectionStop) -> float:
+    return inf if stop.prize is None else stop.prize
 
 
 def load_units(load: float) -> int:

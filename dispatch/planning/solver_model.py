@@ -20,7 +20,15 @@ import numpy as np
 from pyvrp import Activity, ActivityType, Client, Depot, Location, ProblemData, Route, Solution, VehicleType
 
 from dispatch.planning.active_time import TIME_UNITS, ActiveTime
-from dispatch.planning.first_routes import LOAD_UNITS, ROUNDING, FirstRoutes, Sequences, load_units, whole_trips
+from dispatch.planning.first_routes import (
+    LOAD_UNITS,
+    ROUNDING,
+    FirstRoutes,
+    Sequences,
+    load_units,
+    prize_floors,
+    whole_trips,
+)
 from dispatch.planning.problem import CollectionStop, FleetTruck, RouteProblem
 from dispatch.planning.solver_matrices import Integers, SolverLocations, SolverProfile, SolverStart
 
@@ -36,7 +44,7 @@ class SolverModel:
     Attributes:
         data: The problem.
         plain: The same without loads in distances; neighbours are computed from it.
-        first_sequences: Routes to begin with.
+        first_sequences: Routes to begin with: over all stops, and over the more valuable ones.
     """
 
     def __init__(self, problem: RouteProblem) -> None:
@@ -48,8 +56,11 @@ class SolverModel:
         self._loads = np.array([load_units(stop.load) for stop in problem.stops], dtype=np.int64)
         matrices = [self._locations.matrices(profile) for profile in self._profiles]
         self._load_cost = self._cost_of_load(matrices[0][0])
-        first = FirstRoutes(problem, self._locations, self._active)
-        self.first_sequences = first.sequences(dict(zip(self._profiles, matrices, strict=True)))
+        first, by_profile = (
+            FirstRoutes(problem, self._locations, self._active),
+            dict(zip(self._profiles, matrices, strict=True)),
+        )
+        self.first_sequences = [first.sequences(by_profile, floor) for floor in prize_floors(problem)]
         self.plain = self._data(matrices, 0)
         self.data = self._data(matrices, self._load_cost) if self._load_cost else self.plain
 

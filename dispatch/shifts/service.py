@@ -42,6 +42,8 @@ from dispatch.verification.states import DONE_STATES, StopVerdict
 from people.audit import AuditLog, Origin
 
 LOCK_NUMBER: Final = 0x53484946
+NOT_BEGUN: Final = ("planned", "missed")
+"""States of stops that do not show that a crew has begun."""
 RULINGS: Final = ("verified", "missed", "not_possible")
 """What a supervisor may decide of a stop."""
 
@@ -267,8 +269,12 @@ class Shifts:
             return 0
         with self._database.begin() as connection:
             lock_until_end(connection, LOCK_NUMBER)
-            for row in connection.execute(select(stops).where(stops.c.id.in_(list(verdicts)))).all():
+            rows = connection.execute(select(stops).where(stops.c.id.in_(list(verdicts)))).all()
+            for row in rows:
                 changed += _apply(connection, row, verdicts[row.id], now)
+            begun = {row.shift_id for row in rows if verdicts[row.id].state not in NOT_BEGUN}
+            is_planned = shifts.c.id.in_(begun), shifts.c.state == "planned"
+            connection.execute(update(shifts).where(*is_planned).values(state="under_way"))
         return changed
 
     def _find(self, query: Any) -> list[CrewShift]:  # noqa: ANN401 - a query of SQLAlchemy

@@ -53,7 +53,7 @@ def claims_of(stop: StopFacts, signals: StopSignals, now: datetime) -> list[Clai
     ]
     claims = [_of_stay(stop, signals, stay, taps) for stay in stays if _is_service(stop, stay) or _meets(stay, taps)]
     alone = [tap for tap in taps if not any(_meets(stay, [tap]) for stay in stays)]
-    claims += [_of_tap(stop, signals, tap) for tap in alone]
+    claims += [_of_taps(stop, signals, group) for group in _groups(alone)]
     claims += [
         Claim(lift.at - LIFT_LASTS, lift.at + LIFT_LASTS, (StopEvidence("lift", lift.at, _lift(lift.truck)),), True)
         for lift in signals.lifts
@@ -114,14 +114,25 @@ def _of_stay(stop: StopFacts, signals: StopSignals, stay: Stay, taps: Sequence[C
     return Claim(stay.start, stay.end, tuple(evidence), stay.lifts >= needed, photo_at)
 
 
-def _of_tap(stop: StopFacts, signals: StopSignals, tap: CrewTap) -> Claim:
-    away_m = nearest_m(stop, signals.fixes, tap.at, MEETS)
+def _groups(taps: Sequence[CrewTap]) -> list[list[CrewTap]]:
+    """Taps of one visit together: a crew taps and takes a photo."""
+    groups: list[list[CrewTap]] = []
+    for tap in taps:
+        if groups and tap.at - groups[-1][-1].at <= MEETS:
+            groups[-1].append(tap)
+        else:
+            groups.append([tap])
+    return groups
+
+
+def _of_taps(stop: StopFacts, signals: StopSignals, taps: Sequence[CrewTap]) -> Claim:
+    nearest = [away_m for tap in taps if (away_m := nearest_m(stop, signals.fixes, tap.at, MEETS)) is not None]
     return Claim(
-        tap.at - TAP_EARLY,
-        tap.at + TAP_LATE,
-        (_tap(stop, signals, tap),),
-        photo_at=tap.at if tap.kind == "photo" else None,
-        truck_was_far=away_m is not None and away_m > FAR_M,
+        taps[0].at - TAP_EARLY,
+        taps[-1].at + TAP_LATE,
+        tuple(_tap(stop, signals, tap) for tap in taps),
+        photo_at=next((tap.at for tap in taps if tap.kind == "photo"), None),
+        truck_was_far=bool(nearest) and min(nearest) > FAR_M,
     )
 
 

@@ -25,7 +25,9 @@ PRESENT: Final = timedelta(minutes=5)
 """Age up to which a position says where a truck is now."""
 SENSOR_SILENT: Final = timedelta(hours=4)
 """A sensor that reports nothing for so long after a collection has no say."""
-SUPERVISED_OPEN: Final[frozenset[StopState]] = frozenset({"planned", "under_way", "claimed", "contradicted", "missed"})
+SUPERVISED_OPEN: Final[frozenset[StopState]] = frozenset(
+    {"planned", "under_way", "claimed", "contradicted", "missed", "not_possible"}
+)
 """What a supervisor decided and proof from afterwards changes."""
 
 
@@ -56,10 +58,10 @@ def judge_stop(stop: StopFacts, signals: StopSignals, now: datetime) -> StopVerd
         return _verdict(_served_state(stop, served), (decided, *served.evidence))
     if served is not None:
         return _verdict(_served_state(stop, served), _with_window(stop, served.at, served.evidence))
-    return _unproved(stop, signals, changes, now)
+    return _verdict_without_proof(stop, signals, changes, now)
 
 
-def _unproved(
+def _verdict_without_proof(
     stop: StopFacts, signals: StopSignals, changes: Sequence[tuple[Claim, LevelChange]], now: datetime
 ) -> StopVerdict:
     """The verdict without proof of service."""
@@ -122,9 +124,9 @@ def _served_state(stop: StopFacts, served: _Served) -> StopState:
 def _level_evidence(change: LevelChange) -> tuple[StopEvidence, ...]:
     if change.at is None or change.says == "unknown":
         return ()
-    detail = {"after_pct": _rounded(change.after_pct)}
+    detail = {"after_pct": _one_decimal(change.after_pct)}
     if change.before_pct is not None:
-        detail = {"before_pct": _rounded(change.before_pct), **detail}
+        detail = {"before_pct": _one_decimal(change.before_pct), **detail}
     return (StopEvidence("level_fell" if change.says == "fell" else "level_stayed", change.at, detail),)
 
 
@@ -141,5 +143,5 @@ def _verdict(state: StopState, evidence: tuple[StopEvidence, ...]) -> StopVerdic
     return StopVerdict(state, tuple(sorted(evidence, key=lambda fact: fact.at)))
 
 
-def _rounded(level_pct: float | None) -> float | None:
+def _one_decimal(level_pct: float | None) -> float | None:
     return None if level_pct is None else round(level_pct, 1)

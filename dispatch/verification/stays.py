@@ -33,8 +33,8 @@ NEARER_M: Final = 20.0
 class Stay(msgspec.Struct, frozen=True):
     """A truck within the circle from `start` to `end`, standing for `stood_s`.
 
-    `worked`: its PTO or lift ran; None if the truck has neither signal. `silent_s`: the longest time without a position.
-    `away_m`: from the stop to the middle of its positions.
+    `worked`: its PTO or lift ran; None if the truck has neither signal. `silent_s`: the longest time without a
+    position. `away_m`: from the stop to the middle of its positions.
     """
 
     truck: str

@@ -1,7 +1,7 @@
 """The city of `kota bench dispatch`: Kupang's full inventory, and how its containers fill, hour by hour.
 
-The reference inventory has 528 of the city's 1,368 containers. The others, plastic ones in pairs, are drawn around those
-of each kelurahan. Growth is drawn once and is the same for every way to collect it.
+The reference inventory has 528 of the city's 1,368 containers. The others, plastic ones in pairs, are drawn around
+those of each kelurahan. Growth is drawn once and is the same for every way to collect it.
 """
 
 from __future__ import annotations
@@ -36,23 +36,21 @@ MARKET_DAYS: Final = (2, 5)
 MARKET_FACTOR: Final = 1.6
 AREA_DAY_SPREAD: Final = 0.15
 DAY_SPREAD: Final = 0.25
-"""Standard deviations of the logarithm of what a day brings: in a whole kelurahan, such as by rain or a feast, and in one
-container."""
+"""Standard deviations of the logarithm of what a day brings: in a whole kelurahan, such as by rain or a feast, and in
+one container."""
 DEPOSIT_L: Final = 5.0
 DEPOSIT_VARIATION: Final = 0.7
 """Litres of what somebody throws in at once, and their coefficient of variation: small containers fill less evenly."""
 
 
-class Filling(msgspec.Struct, frozen=True):
-    """How containers fill. `ids`: containers in the order of the rows. `grown`: (containers, hours + 1) points since
-    the first local midnight."""
+class CityFilling(msgspec.Struct, frozen=True):
+    """How containers fill.
+
+    `ids`: containers in the order of the rows. `grown`: (containers, hours + 1) points since the first local midnight.
+    """
 
     ids: tuple[str, ...]
     grown: Floats
-
-    def at(self, hour: int) -> Floats:
-        """Points until the start of an hour, (containers,)."""
-        return np.asarray(self.grown[:, hour])
 
 
 def full_city(count: int = CONTAINERS) -> City:
@@ -74,7 +72,7 @@ def full_city(count: int = CONTAINERS) -> City:
     return city.with_devices(devices)
 
 
-def fill_city(city: City, days: int, seed: int, *, pace: float = 1.0, noise: float = 1.0) -> Filling:
+def fill_city(city: City, days: int, seed: int, *, pace: float = 1.0, noise: float = 1.0) -> CityFilling:
     """Growth of all containers over days. `pace` multiplies all rates, `noise` the litres thrown in at once."""
     chance = np.random.default_rng(seed)
     bins = list(city.bins.values())
@@ -94,7 +92,7 @@ def fill_city(city: City, days: int, seed: int, *, pace: float = 1.0, noise: flo
     scatter_pct = (noise * DEPOSIT_L * (1 + DEPOSIT_VARIATION**2) / litres * 100)[:, None]
     growth = chance.gamma(hourly.reshape(len(bins), -1) / scatter_pct, scatter_pct)
     grown = np.concatenate((np.zeros((len(bins), 1)), np.cumsum(growth, axis=1)), axis=1)
-    return Filling(tuple(city.bins), grown)
+    return CityFilling(tuple(city.bins), grown)
 
 
 def at_hour(city: City, hour: float) -> datetime:

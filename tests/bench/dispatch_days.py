@@ -14,13 +14,13 @@ from city.inventory.model import City
 from dispatch.forecast.distribution import Floats
 from dispatch.planning.day import CollectionDay, DayBuilder
 from dispatch.planning.outlook import Outlooks
-from dispatch.planning.plan import CollectionPlan, TruckRoute
+from dispatch.planning.plan import TruckRoute
 from dispatch.planning.policy import PlanningPolicy
 from dispatch.planning.problem import FleetTruck, TravelTable, TravelTimes
 from dispatch.planning.process import plan_in_process
 from dispatch.planning.travel import KMH_TO_M_PER_S, BlockedArea, Position, StraightLineTravel
 from dispatch.planning.worker import PlanRequest
-from tests.bench.dispatch_city import FIRST_DAY, Filling
+from tests.bench.dispatch_city import FIRST_DAY, CityFilling
 
 HOURS: Final = 24
 FULL_PCT: Final = 100.0
@@ -30,15 +30,17 @@ DEADLINE_S: Final = 300.0
 
 
 class DayFigures(msgspec.Struct, frozen=True):
-    """What a day took. `overflows`: containers that were full at any hour. `extra_km`: of unloadings that no plan had,
-    since a truck was full earlier."""
+    """What a day took.
+
+    `overflows`: containers that were full at any hour. `extra_km`: of unloadings that no plan had, since a truck was
+    full earlier; `km` contains them.
+    """
 
     km: float = 0.0
     extra_km: float = 0.0
     hours: float = 0.0
     stops: int = 0
-    unloadings: int = 0
-    trucks: int = 0
+    trips: int = 0
     kg: float = 0.0
     overflows: int = 0
 
@@ -65,6 +67,7 @@ class KnownTravel:
         self, places: Sequence[Position], vehicle_class: VehicleClass, blocked: Sequence[BlockedArea] = ()
     ) -> TravelTable:
         """See `TravelModel`; nothing is blocked here."""
+        assert not blocked
         rows = np.array([self._numbers[place] for place in places])
         metres = np.ascontiguousarray(self._metres[np.ix_(rows, rows)])
         seconds = metres / (self._speed_kmh[vehicle_class] * KMH_TO_M_PER_S)
@@ -84,7 +87,7 @@ class CollectedCity:
     """
 
     def __init__(
-        self, city: City, filling: Filling, policy: PlanningPolicy, travel: KnownTravel, seconds: float, seed: int
+        self, city: City, filling: CityFilling, policy: PlanningPolicy, travel: KnownTravel, seconds: float, seed: int
     ) -> None:
         self._filling, self._policy, self._seconds, self._seed = filling, policy, seconds, seed
         self._builder = DayBuilder(city, policy, travel)
@@ -112,11 +115,18 @@ class CollectedCity:
         collection = self._builder.build(FIRST_DAY + timedelta(days=day), outlooks, {}, due=due)
         request = PlanRequest(collection.problem, self._seconds, seed=self._seed)
         plan = plan_in_process(request, DEADLINE_S)
-        visited = {
-            visit.id: visit.starts_s / 3600 for route in plan.routes for visit in route.visits if visit.kind == "stop"
-        }
-        driven = self._driven(day, collection, plan)
-        return msgspec.structs.replace(driven, overflows=self.collect(day, visited)), visited
+        visited = hours_of(plan.routes)
+        figures = self._figures(day, collection, plan.routes)
+        return msgspec.structs.replace(figures, overflows=self.collect(day, visited)), visited
+
+    def every_stop(self) -> CollectionDay:
+        """A day on which all containers are collected; fixed tours are driven on it."""
+        return self._builder.build(FIRST_DAY, {}, {}, due=self.numbers)
+
+    def drive_tours(self, day: int, tours: Collection[TruckRoute], every: CollectionDay) -> DayFigures:
+        """Drive fixed tours on a day; `every`: that of `every_stop`."""
+        figures = self._figures(day, every, tours)
+        return msgspec.structs.replace(figures, overflows=self.collect(day, hours_of(tours)))
 
     def collect(self, day: int, visited: dict[str, float]) -> int:
         """Empty containers at hours of a day; returns how many were full at any hour of it."""
@@ -129,22 +139,26 @@ class CollectedCity:
             levels[number, hour:] = LEFT_PCT + grown
         return int((levels >= FULL_PCT).any(axis=1).sum())
 
-    def _driven(self, day: int, collection: CollectionDay, plan: CollectionPlan) -> DayFigures:
+    def _figures(self, day: int, collection: CollectionDay, routes: Collection[TruckRoute]) -> DayFigures:
         loads = self.levels_by_hour(day) * self._kg_a_point[:, None]
         trucks = {truck.id: truck for truck in collection.problem.trucks}
-        driven = [_Driven(collection, trucks[route.truck]).drive(route, loads, self.numbers) for route in plan.routes]
+        driven = [_DrivingTruck(collection, trucks[route.truck]).drive(route, loads, self.numbers) for route in routes]
         return DayFigures(
             km=sum(truck.metres for truck in driven) / 1000,
             extra_km=sum(truck.extra_m for truck in driven) / 1000,
             hours=sum(truck.seconds for truck in driven) / 3600,
             stops=sum(truck.stops for truck in driven),
-            unloadings=sum(truck.unloadings for truck in driven),
-            trucks=len(driven),
+            trips=sum(truck.trips for truck in driven),
             kg=sum(truck.kg for truck in driven),
         )
 
 
-class _Driven:
+def hours_of(routes: Collection[TruckRoute]) -> dict[str, float]:
+    """The hour of the day at which each stop of routes is collected."""
+    return {visit.id: visit.starts_s / 3600 for route in routes for visit in route.visits if visit.kind == "stop"}
+
+
+class _DrivingTruck:
     """A truck on its route: a container that does not fit any more is fetched after another unloading.
 
     The delay of what comes after that is left out; hours and metres have it.
@@ -155,16 +169,16 @@ class _Driven:
         self._travel = TravelTimes(collection.problem.travel[truck.vehicle_class])
         self._places = {place.id: place.place for place in collection.problem.places}
         self.metres = self.extra_m = self.seconds = self.kg = 0.0
-        self.stops = self.unloadings = 0
+        self.stops = self.trips = 0
 
-    def drive(self, route: TruckRoute, loads: Floats, numbers: dict[str, int]) -> _Driven:
+    def drive(self, route: TruckRoute, loads: Floats, numbers: dict[str, int]) -> _DrivingTruck:
         """Drive it; `loads` are kilograms at the end of each hour, (containers, 24)."""
         at, load_kg = self._truck.start_place, 0.0
         capacity_kg = sum(part.capacity for part in self._truck.compartments)
         for visit in route.visits:
             place = self._places[visit.id]
             if visit.kind == "landfill":
-                load_kg, self.unloadings = 0.0, self.unloadings + 1
+                load_kg, self.trips = 0.0, self.trips + 1
             else:
                 here_kg = float(loads[numbers[visit.id], min(int(visit.starts_s // 3600), HOURS - 1)])
                 if load_kg and load_kg + here_kg > capacity_kg:
@@ -182,4 +196,4 @@ class _Driven:
         self.extra_m += sum(self._travel.metres(*leg) for leg in legs) - self._travel.metres(at, to)
         seconds = sum(self._travel.seconds(*leg, 0.0) for leg in legs) - self._travel.seconds(at, to, 0.0)
         self.seconds += seconds + landfill.service_s
-        self.unloadings += 1
+        self.trips += 1

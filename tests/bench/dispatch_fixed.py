@@ -9,29 +9,17 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
 import numpy as np
 
+from dispatch.forecast.calendar import Ints
 from dispatch.forecast.distribution import Floats
 from dispatch.planning.plan import TruckRoute
-from tests.bench.dispatch_city import Filling
-from tests.bench.dispatch_days import FULL_PCT, HOURS, LEFT_PCT
+from tests.bench.dispatch_city import CityFilling
+from tests.bench.dispatch_days import FULL_PCT, HOURS, LEFT_PCT, hours_of
 
 WEEK_DAYS: Final = 7
 PRICES: Final = tuple(float(price) for price in np.geomspace(0.01, 100, 60))
 """Kilometres that an overflow is worth, from which calendars of different care follow."""
-
-
-class Tour(msgspec.Struct, frozen=True):
-    """A tour: its containers with the hour of collection of each, and its length."""
-
-    hours: dict[str, float]
-    route: TruckRoute
-
-    @property
-    def km(self) -> float:
-        """Its length."""
-        return self.route.metres / 1000
 
 
 Calendar = tuple[frozenset[int], ...]
@@ -53,12 +41,12 @@ class Calendars:
         days: Number of days of experience.
     """
 
-    def __init__(self, tours: tuple[Tour, ...], filling: Filling, first: int, days: int) -> None:
+    def __init__(self, tours: tuple[TruckRoute, ...], filling: CityFilling, first: int, days: int) -> None:
         self._tours, self._first, self._days = tours, first, days
         numbers = {id_: number for number, id_ in enumerate(filling.ids)}
         self._options = [self._of_tour(number, tour, filling, numbers) for number, tour in enumerate(tours)]
 
-    def priced(self, price_km: float) -> Calendar:
+    def calendar(self, price_km: float) -> Calendar:
         """The best calendar if an overflow is worth so many kilometres."""
         return tuple(
             min(options, key=lambda option: options[option][0] + price_km * options[option][1])
@@ -66,22 +54,21 @@ class Calendars:
         )
 
     def _of_tour(
-        self, number: int, tour: Tour, filling: Filling, numbers: dict[str, int]
+        self, number: int, tour: TruckRoute, filling: CityFilling, numbers: dict[str, int]
     ) -> dict[frozenset[int], tuple[float, float]]:
         """Weekdays to kilometres and overflows a day. Tours begin on different days, so that the work is even."""
-        rows = np.array([numbers[id_] for id_ in tour.hours])
-        served = np.array([int(hour) for hour in tour.hours.values()])
+        hours = hours_of((tour,))
+        rows = np.array([numbers[id_] for id_ in hours])
+        served = np.array([int(hour) for hour in hours.values()])
         options = {}
         for times in range(1, WEEK_DAYS + 1):
             days = weekdays(times, number % WEEK_DAYS)
             full = overflows(filling.grown[rows], served, days, self._first, self._days)
-            options[days] = tour.km * times / WEEK_DAYS, full / self._days
+            options[days] = tour.metres / 1000 * times / WEEK_DAYS, full / self._days
         return options
 
 
-def overflows(
-    grown: Floats, served: np.ndarray[tuple[int], np.dtype[np.int64]], days: frozenset[int], first: int, count: int
-) -> int:
+def overflows(grown: Floats, served: Ints, days: frozenset[int], first: int, count: int) -> int:
     """Container-days of overflow if containers are collected on weekdays; the days begin with a Monday.
 
     Args:

@@ -1,4 +1,4 @@
-"""Ways to decide what a day collects: from visits alone, with sensors, with perfect knowledge; and fixed rhythms."""
+"""Ways to decide what a day collects: from visits alone, with sensors, and with perfect knowledge."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dispatch.forecast.places import Container
 from dispatch.planning.from_forecast import outlooks_of, service_times
 from dispatch.planning.outlook import ContainerOutlook
 from dispatch.planning.policy import PlanningPolicy
-from tests.bench.dispatch_city import FIRST_DAY, Filling, at_hour
+from tests.bench.dispatch_city import FIRST_DAY, CityFilling, at_hour
 from tests.bench.dispatch_days import HOURS, LEFT_PCT, CollectedCity
 
 PLANNED_HOUR: Final = 5
@@ -76,9 +76,9 @@ class Forecasts:
             self._visits[id_].append(Emptying(at_hour(self._city, day * HOURS + hour), quarter))
             measured[number, int(hour) :] -= measured[number, int(hour)] - LEFT_PCT
         if self._sensors:
-            self._readings.append(self._measured(measured))
+            self._readings.append(self._readings_of(measured))
 
-    def _measured(self, levels: Floats) -> Floats:
+    def _readings_of(self, levels: Floats) -> Floats:
         """What sensors report of levels; NaN where nothing arrives."""
         noisy = np.clip(levels, 0, 100) + self._chance.normal(0, SENSOR_NOISE_PCT, levels.shape)
         return np.where(self._chance.random(levels.shape) < MISSING_SHARE, np.nan, np.clip(noisy, 0, 100))
@@ -89,7 +89,7 @@ class Forecasts:
             return {
                 container.id: FillHistory(empty, empty, self._visits[container.id]) for container in self._containers
             }
-        today = self._measured(state.levels_by_hour(day)[:, :PLANNED_HOUR])
+        today = self._readings_of(state.levels_by_hour(day)[:, :PLANNED_HOUR])
         levels = np.concatenate((*self._readings, today), axis=1)
         first = day - len(self._readings)
         times_s = at_hour(self._city, first * HOURS).timestamp() + 3600.0 * np.arange(1, levels.shape[1] + 1)
@@ -103,7 +103,7 @@ class Forecasts:
 class PerfectKnowledge:
     """Who knows how full each container will be tomorrow."""
 
-    def __init__(self, filling: Filling) -> None:
+    def __init__(self, filling: CityFilling) -> None:
         self._filling = filling
 
     def outlooks(self, day: int, state: CollectedCity) -> dict[str, ContainerOutlook]:

@@ -11,6 +11,7 @@ BENCHES: Final = {
     "ingest": "the same messages to a subscriber that does nothing, to ours, and to Telegraf where it is found",
     "boards": "every board's queries on a week of a large city, beside the same asked of raw points",
     "vision": "the dumping watcher on real clips, what it finds and what it costs, beside a plain dual MOG2",
+    "dispatch": "a month of collection by fixed tours and by ours, and proof of simulated stops",
     "embedded": "the embedded broker with ingest, live, after an outage and idle, beside Mosquitto with ingest",
     "forecast": "forecasts of how full containers get, on real observations, written to be judged",
     "routes": "plans for ten real collection problems, beside what is published of them",

@@ -176,3 +176,23 @@ def test_every_reason_and_grade_has_a_text_in_both_languages() -> None:
         texts += [grade_text(grade, lang) for grade in GRADES]
         assert len(set(texts)) == len(texts)
     assert reason_text("full", "id") != reason_text("full", "en")
+
+
+def test_rare_overflow_has_a_probability_of_its_own() -> None:
+    """Beyond the largest error that was seen, fuller containers still overflow more often than emptier ones."""
+    shares = [with_readings(fill_pct).hours[24].overflow_probability for fill_pct in (74.0, 76.0, 78.0, 80.0)]
+    assert all(0 < before < after for before, after in pairwise(shares))
+    assert shares[2] < 0.0125
+
+
+def test_container_that_fills_unevenly_has_a_wider_interval() -> None:
+    """Errors of a container are its own: a small one that few people use is harder to forecast."""
+    containers = [Container(f"c{n}", "organic", "oebobo", f"s{n}", has_sensor=True) for n in range(12)]
+    scatters_pct = [0.3 if number < 6 else 6.0 for number in range(12)]
+    histories = {
+        container.id: make(Filling(12.0, scatter_pct=scatter_pct), number).history
+        for number, (container, scatter_pct) in enumerate(zip(containers, scatters_pct, strict=True))
+    }
+    model = fit(containers, histories, ZONE, NOW)
+    widths = [hour.hi80_pct - hour.lo80_pct for hour in (forecast(model, c.id, NOW).hours[12] for c in containers)]
+    assert max(widths[:6]) < min(widths[6:])

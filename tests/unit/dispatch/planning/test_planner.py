@@ -241,3 +241,18 @@ def test_a_plan_to_begin_with_may_name_what_no_longer_exists() -> None:
     start = {"t1": ["gone", "s2", "tpa"], "t9": ["s1"]}
     plan = make_plan(problem, SECONDS, start=start)
     assert check_plan(problem, plan) == []
+
+
+def test_trip_that_all_its_stops_together_do_not_pay_is_not_made() -> None:
+    """Each of six stops is worth its own detour, but all of them are worth less than the way to them and back."""
+    positions_m = [0.0, *(20_000.0 + 100 * number for number in range(6)), *(1_000.0 + 50 * n for n in range(3)), 500.0]
+    table = line_table(positions_m)
+    far = [make_stop(number, prize=2_000.0, load=5.0, service_s=60.0) for number in range(1, 7)]
+    near = [make_stop(number, prize=30_000.0, load=5.0, service_s=60.0) for number in range(7, 10)]
+    problem = RouteProblem(
+        stops=(*far, *near), landfills=(make_landfill(10),), trucks=(make_truck(),), travel={"large": table}
+    )
+    plan = make_plan(problem, SECONDS)
+    assert check_plan(problem, plan) == []
+    assert {id_ for id_ in ids(plan) if id_.startswith("s")} == {stop.id for stop in near}
+    assert set(drops(plan)) == {stop.id for stop in far}
