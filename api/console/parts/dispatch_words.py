@@ -150,7 +150,8 @@ def shift_link(page: PageContext, shift: CrewShift) -> Markup:
 def stop_link(page: PageContext, stop: Stop) -> Markup:
     """A link to a stop, with its container or order."""
     del page
-    name = stop.name if stop.subject == stop.name or stop.kind != "container" else f"{stop.name} ({stop.subject})"
+    is_said = stop.subject in stop.name or stop.kind != "container"
+    name = stop.name if is_said else f"{stop.name} ({stop.subject})"
     return link(f"/stop/{stop.id}", name)
 
 

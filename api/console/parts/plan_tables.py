@@ -68,7 +68,9 @@ def left_out_panel(page: PageContext, record: PlanRecord) -> Markup:
 
 def _name(plan: StoredPlan, id_: str) -> str:
     candidate = plan.candidates.get(id_)
-    return candidate.name if candidate and candidate.name == id_ else f"{candidate.name} ({id_})" if candidate else id_
+    if candidate is None:
+        return id_
+    return candidate.name if id_ in candidate.name else f"{candidate.name} ({id_})"
 
 
 def tours_panel(page: PageContext, current: PlanRecord | None, proposal: PlanRecord | None) -> Markup:
@@ -149,4 +151,5 @@ def _stop_row(
     cells: list[object] = [f"{slot.truck}, {clock(page, slot.at)}" if slot else NOTHING for slot in words]
     if is_moved:
         cells[-1] = tag("strong", cells[-1])
-    return [join([why, tag("span", f" {id_}", class_="none")]), *cells]
+    name = "" if id_ in why else tag("span", f" {id_}", class_="none")
+    return [join([why, name]), *cells]

@@ -33,7 +33,9 @@
         continue;
       }
       const [lon, lat] = geometry.coordinates;
-      const style = { renderer: state.canvas, radius: 7, color: "#fff", weight: 2, fillColor: COLOURS[properties.state], fillOpacity: 1 };
+      const isWaiting = properties.state === "planned";
+      const look = isWaiting ? { radius: 4, weight: 1 } : { radius: 7, weight: 2 };
+      const style = { renderer: state.canvas, color: "#fff", fillColor: COLOURS[properties.state], fillOpacity: 1, ...look };
       const sign = L.circleMarker([lat, lon], style).bindPopup(() => popup(properties), { maxWidth: 280 }).addTo(group);
       stops.set(properties.id, { sign, properties });
     }
@@ -41,10 +43,10 @@
     number();
   }
 
-  // Stops lie above what else is there, but not above a fire or a call for help.
+  // Stops to which somebody has come, or should have, lie above what else is there, but not above a fire or a call for help.
   function raise() {
     if (!map.hasLayer(group)) return;
-    for (const { sign } of stops.values()) sign.bringToFront();
+    for (const { sign, properties } of stops.values()) if (properties.state !== "planned") sign.bringToFront();
     for (const signs of Object.values(state.signs)) {
       for (const sign of signs.values()) if (kotaSigns.isUrgent(sign.feature.properties) && sign._map) sign.bringToFront();
     }
