@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from fastapi import Request
@@ -63,11 +63,14 @@ class PageContext:
         """Whether a case is in the user's areas."""
         return covers(self.identity.areas, place_of_case(case))
 
+    def date(self, day: date) -> str:
+        """A day, as in times."""
+        return f"{day.day} {self.t('months').split()[day.month - 1]} {day.year}"
+
     def time(self, at: datetime) -> str:
         """A time in the city's time zone, with the zone's name."""
         local = at.astimezone(self.context.city.time_zone)
-        month = self.t("months").split()[local.month - 1]
-        return f"{local.day} {month} {local.year} {local:%H:%M} {local.tzname()}"
+        return f"{self.date(local)} {local:%H:%M} {local.tzname()}"
 
     def hours(self, described: str) -> str:
         """Dumping hours, translated from the description of `city.inventory.windows`."""

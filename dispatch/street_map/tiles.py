@@ -21,7 +21,6 @@ MARGIN: Final = 96
 """A tile has what is so near its sides, for the width of lines."""
 LABEL_MARGIN: Final = EXTENT // 2
 """A name may begin in the next tile."""
-LABEL_ZOOM: Final = 15
 STEP_MIN: Final = 6
 """Corners nearer than this to the one before are left out."""
 CLASSES: Final[Mapping[str, int]] = {
@@ -35,6 +34,8 @@ CLASSES: Final[Mapping[str, int]] = {
 """Kind of highway to its class, 0 for main roads to 5 for foot paths; other kinds are no streets of the map."""
 _FIRST_ZOOM: Final = (11, 11, 12, 14, 15, 16)
 """The first zoom at which a class is drawn."""
+_FIRST_LABEL_ZOOM: Final = (15, 15, 15, 16, 16, 16)
+"""The first zoom at which streets of a class have their names."""
 
 Position = tuple[float, float]
 """Latitude and longitude in degrees."""
@@ -129,7 +130,7 @@ def _line(
 
 def label_of(street: Street, zoom: int) -> tuple[tuple[float, float], int] | None:
     """Where the name of a street stands on the whole map, and its angle; None where it has none or no room."""
-    if zoom < max(LABEL_ZOOM, _FIRST_ZOOM[street.class_]) or not street.name:
+    if zoom < _FIRST_LABEL_ZOOM[street.class_] or not street.name:
         return None
     corners = [to_world(corner, zoom) for corner in street.corners]
     start, end = max(pairwise(corners), key=lambda piece: math.dist(*piece), default=((0.0, 0.0), (0.0, 0.0)))

@@ -26,7 +26,7 @@ def build(page: PageContext, screen: Screen, query: Mapping[str, str]) -> None:
         day = day_of(page.context, date.fromisoformat(query.get("day", "")))
     except (ValueError, PayloadError):
         day = day_of(page.context, None)
-    intro = tag("p", page.plural("cameras_intro", DAYS, day=day.isoformat()), class_="intro")
+    intro = tag("p", page.plural("cameras_intro", DAYS, day=page.date(day)), class_="intro")
     screen.show(lambda: join([intro, _detector_note(page), _form(page, day)]), "report")
     screen.live("report", ("cases", "camera"), lambda: _table(page, camera_reports(page.context, day)), every_s=10.0)
 

@@ -214,7 +214,7 @@ window.kotaMap = (() => {
     const note = document.getElementById("streets-failed");
     try {
       const layer = await kotaStreets.layer("streets");
-      layer?.on("kota:missing", () => { note.hidden = false; }).on("load", () => { note.hidden = true; });
+      layer?.on("tileerror", () => { note.hidden = false; }).on("tileload remove", () => { note.hidden = true; });
       state.layers.streets = layer;
       if (document.querySelector("input[data-layer=streets]")?.checked) layer?.addTo(state.map);
     } catch {

@@ -71,7 +71,7 @@
 
   function written(value, unit, texts) {
     if (typeof value === "boolean") return value ? texts.yes : texts.no;
-    return `${typeof value === "number" ? +value.toFixed(4) : value} ${unit ?? ""}`.trim();
+    return `${typeof value === "number" ? (+value.toFixed(4)).toLocaleString(document.documentElement.lang) : value} ${unit ?? ""}`.trim();
   }
 
   function line(words, name = "") {

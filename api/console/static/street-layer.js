@@ -15,10 +15,7 @@ window.kotaStreets = (() => {
       load(this.options.version, coords).then((streets) => {
         draw(tile.getContext("2d"), streets, coords.z, size.x * ratio, ratio);
         done(null, tile);
-      }).catch((error) => {
-        this.fire("kota:missing");
-        done(error, tile);
-      });
+      }).catch((error) => done(error, tile));
       return tile;
     },
   });

@@ -198,10 +198,12 @@ def unanswered_reports(statuses: Sequence[StatusRecord]) -> list[StatusRecord]:
 
 def _cause(history: DeviceHistory, period: Period, reports: Sequence[StatusRecord]) -> OutageCause:
     start, end = period
-    interval = timedelta(seconds=history.device.interval_s)
+    # A pause of up to three intervals parts no run: of a shorter outage nobody knows what was measured in it.
+    pause = timedelta(seconds=history.device.interval_s * MISSED_INTERVALS)
     if any(report.reason == "stop" for report in reports):
         return "stopped"
-    if any(run.first_at < end - interval and run.last_at > start + interval for run in history.runs):
+    is_long = end - start > pause
+    if is_long and any(run.first_at <= end - pause and run.last_at >= start + pause for run in history.runs):
         return "connection"
     reboots = (event.origin.measured_at for event in history.events if event.type == "reboot")
     if any(start <= at <= end + RESTARTED_WITHIN for at in reboots):

@@ -113,6 +113,12 @@ def test_a_device_that_measured_meanwhile_was_without_connection() -> None:
     assert told(fold(runs=[run(0, NOW)], statuses=statuses)) == [("offline", 100, 160, "connection")]
 
 
+def test_of_a_short_outage_nobody_knows_what_was_measured_in_it() -> None:
+    """The pause of two minutes is within what the hotspot may be silent."""
+    statuses = [status("online", 0), status("offline", 100, reason="lost"), status("online", 102)]
+    assert told(fold(runs=[run(0, NOW)], statuses=statuses)) == [("offline", 100, 102, "lost")]
+
+
 def test_a_report_without_an_answer_lasts() -> None:
     statuses = [status("online", 0), status("offline", 100, reason="lost")]
     assert told(fold(runs=[run(0, 100)], statuses=statuses)) == [("offline", 100, None, "lost")]

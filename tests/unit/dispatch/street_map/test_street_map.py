@@ -135,7 +135,8 @@ def test_names_stand_upright_in_the_middle_and_only_near() -> None:
     assert placed is not None
     assert placed[1] == 0
     assert placed[0] == pytest.approx(to_world((LAT, LON + 0.005), 16))
-    assert label_of(west, 14) is None
+    assert label_of(west, 15) is None
+    assert label_of(west._replace(class_=2), 15) is not None
     assert label_of(Street(3, "", west.corners), 16) is None
     short = Street(3, "Jalan Jenderal Soeharto", [(LAT, LON), (LAT, LON + 0.0001)])
     assert label_of(short, 16) is None
@@ -143,7 +144,7 @@ def test_names_stand_upright_in_the_middle_and_only_near() -> None:
 
 def test_the_same_name_does_not_stand_beside_itself(tmp_path: Path) -> None:
     """A street is many ways, and each has its name."""
-    parts = [Street(3, "Jalan Timor", [(LAT, LON + n * 0.002), (LAT, LON + n * 0.002 + 0.002)]) for n in range(3)]
+    parts = [Street(2, "Jalan Timor", [(LAT, LON + n * 0.002), (LAT, LON + n * 0.002 + 0.002)]) for n in range(3)]
     write_streets(tmp_path, parts, "x", NOW)
     assert len(tile_of(tmp_path, 15).labels) == 1
 
