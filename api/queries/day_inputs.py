@@ -10,12 +10,13 @@ from typing import Final
 from api.queries.collections import LastCollections
 from api.queries.events import each_event
 from api.queries.fill_forecasts import FillForecasts
+from api.queries.fill_history import newest_levels
 from city.inventory.geo import distance_km
 from city.inventory.model import City
 from dispatch.forecast.outlook import FillForecast
 from dispatch.orders.records import TO_DO
 from dispatch.planning.day import DayState, TruckState, WasteCase
-from dispatch.planning.from_forecast import outlooks_of, service_times
+from dispatch.planning.from_forecast import outlook_of_level, outlooks_of, service_times
 from dispatch.planning.outlook import Outlooks
 from dispatch.planning.policy import PlanningPolicy
 from dispatch.planning.present import present_states
@@ -31,6 +32,8 @@ FORECASTS_AT_ONCE: Final = 50
 """Forecasts are made so many at a time, so that whoever asks for others waits for no more."""
 POSITION_HOLDS: Final = timedelta(hours=2)
 """A truck that was heard of longer ago is planned from its depot."""
+LEVEL_HOLDS: Final = timedelta(hours=12)
+"""Where no forecast says how a level grows, an older one tells nothing of today."""
 LANDFILL_RADIUS_KM: Final = 0.25
 _AHEAD: Final = timedelta(minutes=5)
 
@@ -70,12 +73,26 @@ class DayInputs:
         return max((self._now - midnight).total_seconds(), 0.0)
 
     def outlooks(self) -> Outlooks:
-        """Outlooks of all containers that have a forecast."""
+        """Outlooks of all containers that have a forecast, or a level that was measured lately.
+
+        Raises:
+            RetryLaterError: The store does not answer.
+        """
         bins, alerts = list(self._city.bins.values()), self._sources.alerts()
         forecasts: list[FillForecast] = []
         for start in range(0, len(bins), FORECASTS_AT_ONCE):
             forecasts += self._sources.forecasts.forecasts(bins[start : start + FORECASTS_AT_ONCE], alerts)
-        return outlooks_of(forecasts, service_times(self._day, self._policy, self._city.time_zone))
+        known = outlooks_of(forecasts, service_times(self._day, self._policy, self._city.time_zone))
+        return {**self._measured(), **known}
+
+    def _measured(self) -> Outlooks:
+        """Outlooks by the newest levels."""
+        levels = newest_levels(self._sources.reader.latest(kind="bin"))
+        return {
+            container: outlook_of_level(float(level.value))
+            for container, level in levels.items()
+            if isinstance(level.value, int | float) and self._now - level.measured_at <= LEVEL_HOLDS
+        }
 
     def last_collected(self) -> dict[str, date]:
         """Container to the local day of its last collection.

@@ -54,6 +54,14 @@ def outlook_of(forecast: FillForecast, times: ServiceTimes) -> ContainerOutlook 
     )
 
 
+def outlook_of_level(level_pct: float) -> ContainerOutlook:
+    """The outlook of a container whose level is measured while its growth is not known yet, as on a city's first day.
+
+    The fuller it is, the sooner it overflows: its level counts as the probability.
+    """
+    return ContainerOutlook(fill_pct=level_pct, overflow_probability=min(max(level_pct / 100, 0.0), 1.0))
+
+
 def _hour_at(hours: tuple[HourForecast, ...], at: datetime) -> HourForecast:
     """The first hour that is not before a time."""
     return next((hour for hour in hours if hour.at >= at), hours[-1])

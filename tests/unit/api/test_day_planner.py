@@ -96,6 +96,15 @@ def test_a_day_is_planned_from_inventory_and_forecasts_and_waits_as_a_proposal(d
     assert desk.planner.status("day").running is None
 
 
+def test_a_level_of_now_counts_where_growth_is_not_known_yet(desk: PlanningDesk) -> None:
+    desk.stage.measure(BINS[0], desk.now - timedelta(hours=1), fill_pct=0.0)
+    desk.stage.measure(BINS[1], desk.now - timedelta(hours=1), fill_pct=90.0)
+    outlooks = DayInputs(desk.sources, CITY, load_policy(), DAY, desk.now).outlooks()
+    assert {id_: outlooks[id_].overflow_probability for id_ in BINS[:2]} == {BINS[0]: 0.0, BINS[1]: 0.9}
+    desk.now += timedelta(days=4)
+    assert not DayInputs(desk.sources, CITY, load_policy(), DAY, desk.now).outlooks(), "what is old tells nothing"
+
+
 def test_an_open_order_is_on_the_plan_and_becomes_a_stop_of_its_own(desk: PlanningDesk) -> None:
     desk.stage.dispatch.orders.make([an_order("c-9")])
     desk.accept()
