@@ -227,7 +227,7 @@ class DispatchDay:
         if not on_duty:
             return
         taps = self._context.dispatch.shifts.taps([shift.id for shift in on_duty.values()])
-        tapped = {tap.shift_id for tap in taps if tap.kind == "breakdown"}
+        tapped = {tap.shift_id for tap in taps if tap.kind == "breakdown" and tap.detail.get("state") != "cleared"}
         broken = broken_trucks(self._context.reader, now) & on_duty.keys()
         broken |= {truck for truck, shift in on_duty.items() if shift.id in tapped}
         for truck in sorted(broken):
