@@ -1,4 +1,4 @@
-"""Alerts of crews are the API's alone: nothing from a broker or over HTTP becomes one, and their topic carries no more."""
+"""Alerts of crews are the API's alone: none comes from a broker or over HTTP, and their topic carries no more."""
 
 from __future__ import annotations
 
