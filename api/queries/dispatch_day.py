@@ -18,12 +18,13 @@ from api.context import ApiContext
 from api.queries.cases import cases
 from api.queries.day_inputs import broken_trucks
 from api.queries.dispatch_board import DispatchBoard
-from api.queries.order_trucks import trucks_for
+from api.queries.order_trucks import trucks_on_tour
 from api.queries.overflows import expected_overflows
 from api.queries.stop_signals import StopSignalReader
 from city.errors import RetryLaterError
 from city.runtime.demo_tours import DemoTours
 from dispatch.orders.following import OrderMove, moves_of, new_orders
+from dispatch.orders.nearest import nearest_trucks
 from dispatch.orders.records import WorkOrder
 from dispatch.shifts.errors import DispatchError
 from dispatch.shifts.facts import facts_of_shift
@@ -127,7 +128,9 @@ class DispatchDay:
         places = [(stop.lat_deg, stop.lon_deg) for stop in stops]
         since = min(shift.starts_at for shift in shifts)
         signals.look([shift.truck for shift in shifts], containers, places, since, now, beat)
-        taps = self._context.dispatch.shifts.taps(shift.id for shift in shifts)
+        taps: defaultdict[int | None, list[StoredTap]] = defaultdict(list)
+        for tap in self._context.dispatch.shifts.taps(shift.id for shift in shifts):
+            taps[tap.stop_id].append(tap)
         removed = {case.id: case.cleared_at for case in listed if case.cleared_at}
         by_shift: defaultdict[int, list[Stop]] = defaultdict(list)
         for stop in stops:
@@ -137,7 +140,7 @@ class DispatchDay:
             of_shift = sorted(by_shift[shift.id], key=lambda stop: stop.number)
             facts = facts_of_shift(shift, of_shift, signals.sensors, now)
             for stop in of_shift:
-                known = self._signals_of(stop, shift, taps, removed.get(stop.subject), signals)
+                known = self._signals_of(stop, shift, taps[stop.id], removed.get(stop.subject), signals)
                 verdicts[stop.id] = judge_stop(facts[stop.id], known, now)
             beat()
         changed = {
@@ -163,9 +166,7 @@ class DispatchDay:
             levels=signals.levels.get(stop.subject, ()) if stop.kind == "container" else (),
             fixes=signals.fixes((shift.truck,), stop.lat_deg, stop.lon_deg),
             lifts=signals.lifts(stop.subject),
-            taps=tuple(
-                CrewTap(tap.at, tap.kind, tap.reason) for tap in taps if tap.stop_id == stop.id and tap.kind in _TAPS
-            ),
+            taps=tuple(CrewTap(tap.at, tap.kind, tap.reason) for tap in taps if tap.kind in _TAPS),
             removed_at=removed_at if stop.kind == "order" else None,
             supervisor=SupervisorVerdict(ruling.at, ruling.state, ruling.reason) if ruling else None,
         )
@@ -189,14 +190,16 @@ class DispatchDay:
         orders = self._context.dispatch.orders
         known = orders.find(limit=500)
         on_tour = {stop.order_id: stop for stop in stops if stop.order_id is not None}
-        for move in moves_of(listed, known, on_tour, now):
+        moves = moves_of(listed, known, on_tour, now)
+        for move in moves:
             self._move(move, now)
-        made = new_orders(listed, orders.find(limit=500), self._context.city)
-        if orders.make(made):
+        if moves:
+            known = orders.find(limit=500)
+        made = new_orders(listed, known, self._context.city)
+        if made and orders.make(made):
             log.info("dispatch.orders_made", count=len(made))
             self._replan_for([order.subject for order in made])
-        for order in known:
-            self._propose_truck(order)
+        self._propose_trucks([order for order in known if order.state in ("open", "reopened")])
 
     def _move(self, move: OrderMove, now: datetime) -> None:
         orders = self._context.dispatch.orders
@@ -207,12 +210,13 @@ class DispatchDay:
         else:
             orders.note_done(move.order_id, move.detail)
 
-    def _propose_truck(self, order: WorkOrder) -> None:
-        if order.state not in ("open", "reopened"):
-            return
-        best = next(iter(trucks_for(self._context, order)), None)
-        if best is not None and best.truck != order.truck:
-            self._context.dispatch.orders.propose_truck(order.id, best.truck)
+    def _propose_trucks(self, listed: Sequence[WorkOrder]) -> None:
+        """Note the best truck on duty of each order that nobody is to go for yet."""
+        trucks = trucks_on_tour(self._context) if listed else []
+        for order in listed:
+            proposals = nearest_trucks(order.lat_deg, order.lon_deg, order.stream, order.size_kg, trucks)
+            if proposals and proposals[0].truck != order.truck:
+                self._context.dispatch.orders.propose_truck(order.id, proposals[0].truck)
 
     # Changes of the plan
 

@@ -213,6 +213,25 @@ def test_an_acceptance_is_taken_back_within_ten_seconds(desk: Desk, clock: Clock
         desk.shifts.undo(MARIA, 999)
 
 
+def test_an_acceptance_is_taken_back_though_there_is_a_newer_proposal(desk: Desk) -> None:
+    change = desk.accept(TOURS)
+    newer = desk.propose({"truck-05": BINS[:2]})
+    desk.shifts.undo(MARIA, change)
+    proposal = desk.plans.proposal(DAY)
+    assert proposal is not None
+    assert proposal.id != newer, "what was taken back is proposed again"
+    assert desk.plans.in_force(DAY) is None
+
+
+def test_a_shift_that_was_closed_is_not_opened_again_beside_a_newer_one(desk: Desk) -> None:
+    desk.accept(TOURS)
+    change = desk.shifts.close(MARIA, desk.shift().id)
+    desk.accept(TOURS)
+    with pytest.raises(DispatchError, match="undo too late"):
+        desk.shifts.undo(MARIA, change)
+    assert [shift.state for shift in desk.shifts.of_day(DAY) if shift.truck == "truck-01"] == ["closed", "planned"]
+
+
 def test_what_is_longer_ago_stays(desk: Desk, clock: Clock) -> None:
     change = desk.accept(TOURS)
     clock.move(timedelta(seconds=10.5))
