@@ -13,8 +13,8 @@ from broker.contract.topics import Kind
 from ingest.store.port import MeasuredRun, RunsQuery, TelemetryReader
 
 DAY: Final = timedelta(days=1)
-KEPT_MAX: Final = 400
-"""Answers of the store that are kept; each is of a kind and a day."""
+KEPT_MAX: Final = 110
+"""Answers of the store that are kept, each of a kind and a day: a month of all kinds, about 15 MB."""
 _SETTLED_AFTER: Final = timedelta(days=2)
 _SETTLED_S: Final = 6 * 3_600.0
 _RECENT_S: Final = 20.0

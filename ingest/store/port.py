@@ -101,7 +101,7 @@ class RunsQuery(msgspec.Struct, frozen=True):
     device: str | None = None
 
 
-class MeasuredRun(msgspec.Struct, frozen=True):
+class MeasuredRun(msgspec.Struct, frozen=True, gc=False):
     """Times of the first and the last measurement between which a device made no long pause."""
 
     device: str

@@ -17,6 +17,8 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from api.app import create_app
+from dispatch.street_map.files import write_streets
+from dispatch.street_map.tiles import Street
 from ingest.store.parked.quarantine import QuarantinedMessage
 from tests.support.access import PASSWORD
 from tests.support.require import require_program
@@ -58,6 +60,7 @@ PAGES = {
     "/admin/new/ap": ("Administrasi", "Administration"),
     "/admin/changes": ("Administrasi", "Administration"),
     "/admin/accounts": ("Administrasi", "Administration"),
+    "/outages": ("Gangguan", "Outages"),
 }
 DESKTOP = {"width": 1280, "height": 800}
 TELEPHONE = {"width": 390, "height": 844}
@@ -227,7 +230,8 @@ def test_the_map_holds_a_canvas_with_every_device_and_counts_them(browser: Brows
         count = "kind => kotaMap.state.layers[kind].getLayers().length"
         found = {kind: page.evaluate(count, kind) for kind in ("bin", "truck", "ap", "camera", "places")}
         assert found == {"bin": 528, "truck": 2, "ap": 59, "camera": 12, "places": 151}
-        assert page.locator("canvas").count() == 2
+        # The ground of the city, below streets; outlines and places; devices.
+        assert page.locator("canvas").count() == 3
         assert all(colours > 10 for colours in page.evaluate(COLOURS))
         full = {device for n, device in enumerate(CITY.bins) if n % 3 and n % 101 > 85} | {"bin-0451"}
         expect(page.locator("#count-full_bins")).to_have_text(str(len(full)))
@@ -235,6 +239,32 @@ def test_the_map_holds_a_canvas_with_every_device_and_counts_them(browser: Brows
             expect(page.locator(f"#count-{counter}")).to_have_text(str(number))
         page.locator("input[data-layer=bin]").uncheck()
         assert page.evaluate("kotaMap.state.map.hasLayer(kotaMap.state.layers.bin)") is False
+
+
+def test_streets_lie_between_the_city_and_its_outlines_and_what_fails_is_said(browser: Browser, city: Served) -> None:
+    place = (CITY.lat_deg, CITY.lon_deg)
+    write_streets(city.stage.folder, [Street(0, "Jalan El Tari", [place, (place[0], place[1] + 0.02)])], "x", NOW)
+    with looking(browser, city, DESKTOP) as page:
+        page.goto(f"/?lang=en#16/{place[0]}/{place[1] + 0.01}/places,streets")
+        page.wait_for_function(STARTED)
+        page.wait_for_selector(".leaflet-streets-pane canvas.leaflet-tile-loaded")
+        pixels = "tile.getContext('2d').getImageData(0, 0, tile.width, tile.height).data"
+        drawn = f"[...document.querySelectorAll('.leaflet-streets-pane canvas')].map((tile) => new Set({pixels}).size)"
+        assert max(page.evaluate(drawn)) > 10
+        expect(page.locator("#streets-failed")).to_be_hidden()
+        depth = "(name) => Number(getComputedStyle(kotaMap.state.map.getPane(name)).zIndex)"
+        depths = page.evaluate(f"['ground', 'streets', 'shapes', 'signs'].map({depth})")
+        assert depths == sorted(depths)
+        expect(page.locator(".map-note")).to_have_count(1)
+        page.goto("/device/bin-0451?lang=en")
+        page.wait_for_function("() => document.querySelector('.device-map canvas')")
+        expect(page.locator("#place")).to_contain_text("Nearest trucks")
+    context = browser.new_context(base_url=city.url)
+    page = context.new_page()
+    page.route("**/api/v1/map/streets/**", lambda route: route.abort())
+    page.goto(f"/?lang=en#16/{place[0]}/{place[1] + 0.01}/places,streets")
+    expect(page.locator("#streets-failed")).to_be_visible()
+    context.close()
 
 
 def test_the_map_follows_the_trucks_and_leads_to_their_pages(browser: Browser, city: Served) -> None:
@@ -291,7 +321,7 @@ def test_what_lies_on_each_other_opens_a_list(browser: Browser, city: Served) ->
         popup = page.locator(".popup")
         expect(popup).to_contain_text("At this place: ")
         popup.get_by_role("button", name="cam-01").click()
-        expect(page.locator(".popup a")).to_have_attribute("href", "/dumping")
+        expect(page.locator(".popup a")).to_have_attribute("href", "/dumping?show=open")
 
 
 def test_what_is_in_view_is_reached_by_keys_and_a_place_by_its_name(browser: Browser, city: Served) -> None:
@@ -354,7 +384,7 @@ def test_a_list_is_searched_and_paged(browser: Browser, city: Served) -> None:
         page.locator("form.filters button").click()
         expect(page.locator(".found")).not_to_have_text("528 found")
         page.locator("tbody a").first.click()
-        expect(page.locator(".facts")).to_contain_text("Liliba")
+        expect(page.locator(".facts").last).to_contain_text("Liliba")
 
 
 def test_a_device_has_charts_and_its_values_stay_fresh(browser: Browser, city: Served) -> None:

@@ -71,6 +71,19 @@ def test_cases_are_judged_with_the_keyboard_alone(browser: Browser, city: Served
         expect(page.locator("article.case")).to_have_count(2)
 
 
+def test_undo_takes_back_the_last_verdict_after_the_cursor_has_moved_on(browser: Browser, city: Served) -> None:
+    with looking(browser, city, DESKTOP) as page:
+        page.goto("/dumping?lang=en")
+        page.keyboard.press("j")
+        first = page.locator("article.case.current").get_attribute("id") or ""
+        page.keyboard.press("c")
+        expect(card(page, first)).not_to_have_class("case current")
+        page.keyboard.press("u")
+        expect(card(page, first).locator(".judge")).to_be_visible()
+        assert verdicts(city)[first] == "reopened"
+        expect(page.locator(".queue-count")).to_have_text("4 cases to review")
+
+
 def test_cases_are_judged_with_a_finger_on_a_telephone(browser: Browser, city: Served) -> None:
     with looking(browser, city, TELEPHONE) as page:
         page.goto("/dumping")

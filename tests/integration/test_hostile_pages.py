@@ -37,7 +37,15 @@ UNSEEN: Final = set("\0\x1b\u202e\u2066\u200f")
 PAGES: Final = (
     *("/", "/devices/bin", "/devices/truck", "/devices/ap", "/devices/camera", "/strangers", "/stranger/1", "/system"),
     *(f"/device/{device}" for device in ("bin-0451", "truck-01", "ap-liliba", "cam-01")),
-    *("/cameras", "/camera/cam-01/zones", "/dumping?show=all", f"/dumping?case={CASE}", "/events", "/search?q=bin-045"),
+    *(
+        "/cameras",
+        "/camera/cam-01/zones",
+        "/dumping?show=all",
+        f"/dumping?case={CASE}",
+        "/events",
+        "/outages",
+        "/search?q=bin-045",
+    ),
 )
 OURS: Final = frozenset(
     [

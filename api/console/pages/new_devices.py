@@ -81,7 +81,7 @@ def build(page: PageContext, screen: Screen, device: UnknownDevice) -> None:
         screen.show(tag("p", page.t("new_devices_operator_only"), class_="warn"))
         return
     screen.style("lib/leaflet.css")
-    screen.script("lib/leaflet.js", "new-devices.js", "plural.js", "profile-draft.js")
+    screen.script("lib/leaflet.js", "street-layer.js", "new-devices.js", "plural.js", "profile-draft.js")
     screen.show(_facts(page, device), "panel")
     screen.show(profile_draft_section(page, device, is_open=not suggested_profile(page.context, device)), "panel")
     form = tag("div", _form(page, device), class_="panel")

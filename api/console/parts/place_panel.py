@@ -111,4 +111,4 @@ def _trucks(page: PageContext, trucks: list[NearbyTruck]) -> Markup:
         for nearby in trucks
     ]
     names = [page.t(key) for key in ("truck", "distance", "position_age", "state")]
-    return join([heading, table(names, rows, narrow="keep", keys=[nearby.truck.id for nearby in trucks])])
+    return join([heading, table(names, rows, keys=[nearby.truck.id for nearby in trucks])])

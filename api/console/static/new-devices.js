@@ -105,7 +105,9 @@
   }
 
   async function place(box, asked) {
-    map = L.map(box, { attributionControl: false, zoomSnap: 0.25 }).setView([box.dataset.lat, box.dataset.lon], 12);
+    map = L.map(box, { zoomSnap: 0.25 }).setView([box.dataset.lat, box.dataset.lon], 12);
+    map.createPane("streets").style.zIndex = 250;
+    kotaStreets.layer("streets").then((layer) => layer?.addTo(map)).catch(() => {});
     map.on("click", ({ latlng }) => {
       asked.lat_deg.value = latlng.lat.toFixed(5);
       asked.lon_deg.value = latlng.lng.toFixed(5);
