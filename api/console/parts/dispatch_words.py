@@ -73,7 +73,7 @@ def reason_words(page: PageContext, reason: str) -> str:
 
 
 def evidence_words(page: PageContext, piece: StopEvidence) -> str:
-    """One fact of a verdict: `regu menekan Terangkut, 09:41`."""
+    """One fact of a verdict: `kru menekan Terangkut, 09:41`."""
     detail = "; ".join(known for name, value in piece.detail.items() if (known := _detail(page, name, value)))
     words = f"{page.t(f'evidence_{piece.kind}')}, {clock(page, piece.at)}"
     return f"{words} ({detail})" if detail else words

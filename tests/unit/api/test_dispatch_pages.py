@@ -224,7 +224,7 @@ def test_a_tour_has_its_stops_with_states_and_evidence_in_words(full: Stage) -> 
         "Dibantah sensor",
         "isi tidak turun menurut sensor, 06:57 (sesudah 81 %)",
         "truk berhenti di lokasi, 06:07 (truk truck-01; selama 4 menit; jarak dari lokasi 12 m)",
-        "regu melaporkan tidak bisa, 06:57 (jalan terhalang)",
+        "kru melaporkan tidak bisa, 06:57 (jalan terhalang)",
         "waktu layanan lewat, tidak ada yang datang",
         "bongkar muatan",
         "organik 82 %, penuh 14:00",
