@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,7 +22,7 @@ from api.queries.dispatch_board import DispatchBoard
 from api.queries.order_trucks import trucks_on_tour
 from api.queries.overflows import expected_overflows
 from api.queries.stop_signals import StopSignalReader
-from city.errors import RetryLaterError
+from city.errors import RetryLaterError, StorageError
 from city.runtime.demo_tours import DemoTours
 from dispatch.orders.following import OrderMove, moves_of, new_orders
 from dispatch.orders.nearest import nearest_trucks
@@ -110,7 +111,8 @@ class DispatchDay:
         if self._forgot_at is None or now - self._forgot_at >= FORGET_EVERY:
             self._forget(now)
         if self._context.demo:
-            self._tours.write(_tours_of(shifts, stops, now))
+            with suppress(StorageError):  # the simulated trucks then drive as they like
+                self._tours.write(_tours_of(shifts, stops, now))
 
     # Stops
 
