@@ -364,8 +364,8 @@ NO_TEXTS_OF_OURS: Final = re.compile(
     r"|city/inventory/units\.py|ingest/decoding/drafting/(field_words|states)\.py|vision/models/known\.toml"
 )
 """The catalogues, messages of devices, and words that makers use, those of units and of classes among them."""
-ALSO_ENGLISH: Final = frozenset({"des", "gas", "itu", "operator", "rem", "sen", "status"})
-"""Words and abbreviations that both languages have, and a unit of CSS."""
+ALSO_ENGLISH: Final = frozenset({"basis", "des", "gas", "itu", "meter", "operator", "rem", "sen", "status"})
+"""Words and abbreviations that both languages have, and words of CSS and HTML."""
 
 
 def words_of(text: str) -> set[str]:
