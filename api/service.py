@@ -156,7 +156,7 @@ def serve(runtime: Runtime) -> None:
     forecasting = runtime.thread(
         "api-forecast", lambda: forecasts.keep_looking(runtime.stop, lambda: runtime.beat("api-forecast"))
     )
-    day = DispatchDay(context, context.dispatch_board)
+    day = DispatchDay(context, context.dispatch_board, kept)
     following = runtime.thread(
         "api-dispatch", lambda: day.keep_looking(runtime.stop, lambda: runtime.beat("api-dispatch"))
     )

@@ -130,7 +130,8 @@ VERBS: Final[dict[str, Verb]] = {
     ),
     "bench": Verb(
         "tests.bench.run",
-        "measure what is to be fast, beside a reference (adapters, boards, forecast, ingest, outage, routes, vision)",
+        "measure what is to be fast, beside a reference (adapters, boards, dispatch, forecast, ingest, outage, routes, "
+        "vision)",
         "kota bench ingest --messages 100000",
     ),
     "vision": Verb(

@@ -13,7 +13,7 @@ from dispatch.planning.first_routes import Sequences
 from dispatch.planning.fitting import RouteFitter, drop_reason
 from dispatch.planning.plan import CollectionPlan, DroppedStop
 from dispatch.planning.problem import RouteProblem, check_problem
-from dispatch.planning.solver import solve
+from dispatch.planning.solver import Clock, solve
 
 SHOWN_MAX: Final = 5
 REPAIR_SHARE: Final = 0.1
@@ -26,7 +26,12 @@ class PlanningError(KotaError):
 
 
 def make_plan(
-    problem: RouteProblem, seconds: float, *, seed: int = 0, start: Sequences | None = None
+    problem: RouteProblem,
+    seconds: float,
+    *,
+    seed: int = 0,
+    start: Sequences | None = None,
+    clock: Clock = time.monotonic,
 ) -> CollectionPlan:
     """A plan, after a search of `seconds`.
 
@@ -35,17 +40,18 @@ def make_plan(
         seconds: Time for the search. Repairs of what it leaves may take a tenth of it more, or 3 s.
         seed: The same seed and number of iterations give the same plan.
         start: Sequences to begin with, such as those of the plan in force.
+        clock: Of these seconds.
 
     Raises:
         ProblemError: The problem contradicts itself.
         PlanningError: A stop that must be served is on no route.
     """
     check_problem(problem)
-    ends_s = time.monotonic() + seconds + max(seconds * REPAIR_SHARE, REPAIR_MIN_S)
+    ends_s = clock() + seconds + max(seconds * REPAIR_SHARE, REPAIR_MIN_S)
     fitter = RouteFitter(problem)
-    for truck, ids in solve(problem, seconds, seed=seed, start=start).sequences.items():
+    for truck, ids in solve(problem, seconds, seed=seed, start=start, clock=clock).sequences.items():
         fitter.put(truck, ids)
-    fitter.insert_homeless(lambda: time.monotonic() > ends_s)
+    fitter.insert_homeless(lambda: clock() > ends_s)
     served = {visit.id for route in fitter.routes.values() for visit in route.visits}
     dropped = [stop for stop in problem.stops if stop.id not in served]
     if missing := [stop.id for stop in dropped if stop.prize is None]:

@@ -25,7 +25,9 @@ PRESENT: Final = timedelta(minutes=5)
 """Age up to which a position says where a truck is now."""
 SENSOR_SILENT: Final = timedelta(hours=4)
 """A sensor that reports nothing for so long after a collection has no say."""
-SUPERVISED_OPEN: Final[frozenset[StopState]] = frozenset({"planned", "under_way", "claimed", "contradicted", "missed"})
+SUPERVISED_OPEN: Final[frozenset[StopState]] = frozenset(
+    {"planned", "under_way", "claimed", "contradicted", "missed", "not_possible"}
+)
 """What a supervisor decided and proof from afterwards changes."""
 
 

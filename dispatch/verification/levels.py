@@ -37,6 +37,8 @@ BEFORE_MAX: Final = timedelta(hours=12)
 """How old the level before a collection may be."""
 AFTER_MAX: Final = timedelta(hours=4)
 """How soon after a collection a level must be measured: later the container may have filled again."""
+LATE_MAX: Final = timedelta(hours=12)
+"""Where nothing is measured that soon, a level that has fallen still proves the collection; others say nothing."""
 SETTLED_AFTER: Final = timedelta(minutes=10)
 """Levels so soon after a collection do not contradict it: the sensor reports the mean of some minutes, or late."""
 WAITED: Final = timedelta(hours=2)
@@ -79,17 +81,20 @@ def change_by_claim(levels: Sequence[LevelReading], start: datetime, end: dateti
     """
     before = [reading for reading in levels if start - BEFORE_MAX <= reading.at <= start][-USED:]
     after = [reading for reading in levels if end < reading.at <= end + AFTER_MAX]
+    is_late = not after
+    if is_late:
+        after = [reading for reading in levels if end + AFTER_MAX < reading.at <= end + LATE_MAX]
     if not after:
         return LevelChange("unknown")
     if not before:
-        return _without_before(after, end, now)
+        return LevelChange("unknown", after[-1].at) if is_late else _without_before(after, end, now)
     before_pct = median(reading.fill_pct for reading in before)
     lowest = _lowest(after)
     after_pct = lowest.fill_pct
     if _is_fall(before_pct, after_pct, claimed=True) and not _comes_back(levels, lowest.at, before_pct, after_pct):
         return LevelChange("fell", lowest.at, before_pct, after_pct)
-    says: LevelSays = "stayed" if before_pct >= SOMETHING_PCT and _is_enough(after, end, now) else "unknown"
-    return LevelChange(says, after[-1].at, before_pct, after_pct)
+    has_stayed = not is_late and before_pct >= SOMETHING_PCT and _is_enough(after, end, now)
+    return LevelChange("stayed" if has_stayed else "unknown", after[-1].at, before_pct, after_pct)
 
 
 def emptyings(levels: Sequence[LevelReading], since: datetime) -> list[LevelChange]:

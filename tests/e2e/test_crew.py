@@ -383,9 +383,7 @@ def test_a_message_is_shown_and_says_that_it_was_read(office: Office, telephone:
     expect(page.locator("#tabs b")).to_have_text("1")
     page.get_by_role("link", name="Pesan").click()
     expect(page.locator(".messages")).to_contain_text("Jalan <b>Oesapa</b> ditutup")
-    wait_sent(page)
-    (message,) = office.stage.dispatch.shifts.messages(shift)
-    assert message.read_at
+    wait_for(lambda: office.stage.dispatch.shifts.messages(shift)[0].read_at, "the word that it was read")
     expect(page.locator("#tabs b")).to_have_count(0)
 
 

@@ -256,3 +256,12 @@ def test_trip_that_all_its_stops_together_do_not_pay_is_not_made() -> None:
     assert check_plan(problem, plan) == []
     assert {id_ for id_ in ids(plan) if id_.startswith("s")} == {stop.id for stop in near}
     assert set(drops(plan)) == {stop.id for stop in far}
+
+
+def test_search_ends_by_the_clock_that_is_handed_in() -> None:
+    """An hour of search ends after as many looks at a clock that gains a minute with each."""
+    looks = iter(range(10_000))
+    problem = problem_of(*(make_stop(number) for number in range(1, 4)))
+    plan = make_plan(problem, HOUR_S, clock=lambda: next(looks) * 60.0)
+    assert check_plan(problem, plan) == []
+    assert 60 <= next(looks) < 200

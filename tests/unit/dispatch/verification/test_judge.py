@@ -100,6 +100,13 @@ def test_late_readings_do_not_contradict() -> None:
     assert judge_stop(stop(), signals(levels=readings, fixes=stand(60, 63)), at(500)).state == "claimed"
 
 
+def test_sensor_that_reports_twice_a_day_verifies_late() -> None:
+    """Nothing is measured within four hours; a level that has fallen by the evening proves the collection."""
+    rare = levels((-300, 82), (420, 9))
+    assert judge_stop(stop(), signals(levels=rare, fixes=stand(60, 63)), at(430)).state == "verified"
+    assert judge_stop(stop(), signals(levels=rare[:1], fixes=stand(60, 63)), at(400)).state == "claimed"
+
+
 def test_nearly_empty_container_is_not_contradicted() -> None:
     """What was nearly empty before cannot fall."""
     assert judge_stop(stop(), signals(levels=steady(-60, 200, 6), taps=(tap(62),)), LATER).state == "claimed"
@@ -211,6 +218,9 @@ def test_supervisor_decides_until_there_is_proof() -> None:
     assert verdict.evidence[0].detail == {"state": "verified", "reason": "seen by myself"}
     assert judge_stop(stop(), signals(supervisor=missed, levels=emptying(700)), at(900)).state == "recovered"
     assert judge_stop(stop(), signals(supervisor=missed, levels=emptying(240)), at(900)).state == "missed"
+    blocked = SupervisorVerdict(at(100), "not_possible", "street blocked")
+    assert judge_stop(stop(), signals(supervisor=blocked), at(600)).state == "not_possible"
+    assert judge_stop(stop(), signals(supervisor=blocked, levels=emptying(200)), at(600)).state == "verified"
 
 
 def test_future_and_order_and_repetition_do_not_matter() -> None:
