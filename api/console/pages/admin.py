@@ -123,7 +123,7 @@ def _changes(page: PageContext, changes: list[Change]) -> Markup:
 
 def _change_row(page: PageContext, change: Change, version: str, later: int) -> list[object]:
     lines = redact_lines(change.lines)
-    what = join([page.t(f"admin_what_{change.what}"), tag("br"), tag("b", change.entry)])
+    what = join([tag("span", page.t(f"admin_what_{change.what}"), class_="what"), tag("br"), tag("b", change.entry)])
     sure = page.t("admin_revert_sure", file=change.file, n=change.n)
     if later:
         sure += "\n" + page.plural("admin_revert_later", later)
