@@ -68,6 +68,7 @@ OURS: Final = frozenset(
         "figcaption",
         "figure",
         "form",
+        "g",
         "h1",
         "h2",
         "h3",
