@@ -208,23 +208,19 @@ class AuthMiddleware:
             await self._app(scope, receive, send)
             return
         try:
-            may_pass = await asyncio.to_thread(self._may_pass, scope)
+            refusal = await asyncio.to_thread(self._refusal, scope)
         except RetryLaterError as exc:
-            await _accounts_away(exc)(scope, receive, send)
-            return
-        if may_pass:
-            await self._app(scope, receive, send)
-        elif scope["method"] not in SAFE_METHODS:
-            await problem(401, "sign in first")(scope, receive, send)
-        else:
-            await RedirectResponse("/login", 303)(scope, receive, send)
+            refusal = _accounts_away(exc)
+        await (refusal or self._app)(scope, receive, send)
 
-    def _may_pass(self, scope: Scope) -> bool:
-        """Whether a request may go on; asks the database."""
-        connection = HTTPConnection(scope)
+    def _refusal(self, scope: Scope) -> Response | None:
+        """What a request gets instead of the page; None if it may go on. Asks the database."""
+        connection, is_safe = HTTPConnection(scope), scope["method"] in SAFE_METHODS
         if identity_of(connection, self._context) is None:
-            return False
-        return scope["method"] in SAFE_METHODS or same_origin(connection)
+            return RedirectResponse("/login", 303) if is_safe else problem(401, "sign in first")
+        if not is_safe and not same_origin(connection):
+            return problem(403, "this request comes from another site")
+        return None
 
 
 def _answers_itself(scope: Scope) -> bool:

@@ -31,7 +31,14 @@ def containers_of(city: City, levels: Mapping[str, FieldValue], now: datetime) -
     """The containers of a city. A sensor that has measured nothing for `OBSERVED_MAX` is none."""
     measured = {device for device, level in levels.items() if now - level.measured_at <= OBSERVED_MAX}
     return [
-        Container(bin_.id, bin_.waste_kind, bin_.kelurahan, bin_.site, bin_.id in measured)
+        Container(
+            bin_.id,
+            bin_.waste_kind,
+            bin_.kelurahan,
+            bin_.site,
+            bin_.id in measured,
+            city.models[bin_.model].capacity_l,
+        )
         for bin_ in city.bins.values()
     ]
 

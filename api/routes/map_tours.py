@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from api.auth.access import require
 from api.dependencies import context_of, day_of
-from api.http.description import model_answer, problems
+from api.http.description import model_answer
 from api.http.geojson_answer import geojson_answer
 from api.http.routing import ApiRoute
 from api.queries.geojson import MEDIA, PointGeometry, rounded_point
@@ -64,7 +64,7 @@ class ToursResponse(msgspec.Struct, frozen=True, tag_field="type", tag="FeatureC
     "/tours.geojson",
     dependencies=[require("telemetry.read")],
     response_class=Response,
-    responses={**model_answer(ToursResponse, MEDIA), **problems(503)},
+    responses=model_answer(ToursResponse, MEDIA),
 )
 def show_tours(
     request: Request, day: Annotated[date | None, Query(description="Local day; today without it.")] = None

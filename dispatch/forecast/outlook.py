@@ -149,7 +149,8 @@ def _hours(
     expected = _growth(model, number, rate, _shape_until(model, number, newest.at_s, times_s))
     stream = int(model.places.levels[0][number])
     ahead_h = np.maximum(times_s - newest.at_s, 0) / 3600
-    scale = scale_of(expected, model.rates.days[number]) * model.errors.factors[number]
+    scatter_pct = np.array([model.places.containers[number].scatter_pct])
+    scale = scale_of(expected, model.rates.days[number], scatter_pct) * model.errors.factors[number]
     errors = model.errors.at(stream, ahead_h) * scale[:, None]
     # At the moment of the observation only the observation is uncertain; the error grows to that of the first horizon.
     grown = np.clip(np.sqrt(ahead_h / HORIZONS_H[0]), OBSERVED_ERROR, 1)

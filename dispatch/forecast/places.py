@@ -13,18 +13,31 @@ from dispatch.forecast.distribution import Floats
 
 Ints = npt.NDArray[np.int64]
 
+SCATTER_PCT: Final = 6.0
+SCATTER_L: Final = 240.0
+"""Scatter of growth of a container of so many litres, and of one of unknown capacity."""
 RATE_STRENGTHS: Final = (0.0, 8.0, 6.0, 4.0)
 """Days of observation that what a level borrows is worth: stream, kelurahan, site, container."""
 
 
 class Container(msgspec.Struct, frozen=True):
-    """A container with its place; `has_sensor` is whether one measures its fill."""
+    """A container with its place; `has_sensor` is whether one measures its fill. `capacity_l`: None is not known."""
 
     id: str
     stream: str
     kelurahan: str = ""
     site: str = ""
     has_sensor: bool = False
+    capacity_l: float | None = None
+
+    @property
+    def scatter_pct(self) -> float:
+        """Variance of its growth in points, for each point of growth.
+
+        What is thrown in at once has litres: it is a larger share of a smaller container.
+        """
+        litres = SCATTER_L if self.capacity_l is None else min(max(self.capacity_l, SCATTER_L / 2), SCATTER_L * 20)
+        return SCATTER_PCT * SCATTER_L / litres
 
 
 class Places(msgspec.Struct, frozen=True):
@@ -42,6 +55,11 @@ class Places(msgspec.Struct, frozen=True):
     def is_unmeasured(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Which containers have no sensor."""
         return np.array([not container.has_sensor for container in self.containers], dtype=np.bool_)
+
+    @property
+    def scatter_pct(self) -> Floats:
+        """Scatter of growth of all containers, (containers,)."""
+        return np.array([container.scatter_pct for container in self.containers], dtype=np.float64)
 
     def shrink(self, sums: Floats, weights: Floats, root: Floats, strengths: Sequence[float]) -> Floats:
         """Ratios `sums / weights` of each container, drawn to those of the groups above it.

@@ -26,8 +26,6 @@ ERRORS_MIN: Final = 60
 WARM_DAYS: Final = 7
 """A backtest begins after so many days."""
 NOISE_PCT: Final = 3.0
-SCATTER_PCT: Final = 6.0
-"""Variance of growth in points for each point of expected growth."""
 UNKNOWN_RATE: Final = 0.25
 """Variance of a rate, as a share of its square, of a container that was never observed."""
 WIDENING: Final = 1.15
@@ -58,11 +56,17 @@ class Errors(msgspec.Struct):
         return np.asarray(self.quantiles[stream, lower] * (1 - part) + self.quantiles[stream, upper] * part)
 
 
-def scale_of(expected_pct: Floats, observed_days: Floats) -> Floats:
-    """Scale of the error of an expected growth in points, of a container that was observed for so many days."""
+def scale_of(expected_pct: Floats, observed_days: Floats, scatter_pct: Floats) -> Floats:
+    """Scale of the error of an expected growth in points.
+
+    Args:
+        expected_pct: Points.
+        observed_days: Days of observation of the container.
+        scatter_pct: Scatter of its growth.
+    """
     borrowed = RATE_STRENGTHS[-1] / (RATE_STRENGTHS[-1] + np.maximum(observed_days, 0))
-    variance = NOISE_PCT**2 + SCATTER_PCT * np.maximum(expected_pct, 0) + UNKNOWN_RATE * borrowed * expected_pct**2
-    return np.sqrt(variance)
+    variance = NOISE_PCT**2 + scatter_pct * np.maximum(expected_pct, 0) + UNKNOWN_RATE * borrowed * expected_pct**2
+    return np.asarray(np.sqrt(variance))
 
 
 def backtest(growths: Growths, cells: Cells, rates: Rates, hours: Hours, places: Places) -> Errors:
@@ -107,7 +111,7 @@ def _sums(values: Floats) -> Floats:
 
 def _of_sensors(known: _Known, grown: Floats, continuous: Floats, places: Places) -> Floats:
     """Rows of stream, horizon, error and container, of forecasts at the start of each day over measured hours."""
-    rows = [np.empty((0, 4))]
+    rows, scatter_pct = [np.empty((0, 4))], places.scatter_pct
     for horizon, ahead_h in enumerate(HORIZONS_H):
         starts = np.arange(WARM_DAYS * HOURS_A_DAY, grown.shape[1] - ahead_h, HOURS_A_DAY)
         if len(starts) == 0:
@@ -118,7 +122,7 @@ def _of_sensors(known: _Known, grown: Floats, continuous: Floats, places: Places
         start, end = starts[column], ends[column]
         actual = grown[container, end] - grown[container, start]
         expected = known.rates[container, day[column]] * (known.shape[container, end] - known.shape[container, start])
-        error = (actual - expected) / scale_of(expected, known.days[container, day[column]])
+        error = (actual - expected) / scale_of(expected, known.days[container, day[column]], scatter_pct[container])
         horizons = np.full(len(error), horizon)
         rows.append(np.stack((places.levels[0][container], horizons, error, container), axis=1))
     return np.concatenate(rows)
@@ -136,7 +140,7 @@ def _of_visits(known: _Known, growths: Growths, waits: Floats, places: Places) -
     starts = np.searchsorted(container, container)
     rate = known.rates[container, day]
     expected = found_after(before - before[starts], rate, waits)
-    error = (points - expected) / scale_of(expected, known.days[container, day])
+    error = (points - expected) / scale_of(expected, known.days[container, day], places.scatter_pct[container])
     horizon = np.minimum(np.searchsorted(HORIZONS_H, end - first), len(HORIZONS_H) - 1)
     rows = np.stack((places.levels[0][container], horizon, error, container), axis=1)
     return np.asarray(rows[day >= WARM_DAYS])

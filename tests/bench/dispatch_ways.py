@@ -51,7 +51,15 @@ class Forecasts:
         self._city, self._policy, self._sensors = city, policy, sensors
         self._chance = np.random.default_rng(seed + 1)
         self._containers = [
-            Container(bin_.id, bin_.waste_kind, bin_.kelurahan, bin_.site, sensors) for bin_ in city.bins.values()
+            Container(
+                bin_.id,
+                bin_.waste_kind,
+                bin_.kelurahan,
+                bin_.site,
+                sensors,
+                city.models[bin_.model].capacity_l,
+            )
+            for bin_ in city.bins.values()
         ]
         self._numbers = {container.id: number for number, container in enumerate(self._containers)}
         self._visits: defaultdict[str, list[Emptying]] = defaultdict(list)

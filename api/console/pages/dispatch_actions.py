@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from api.auth.access import origin_of_request, require, require_area
 from api.console.answers import PART, answer
 from api.console.pages import code as code_page
+from api.console.pages import undo as undo_page
 from api.console.pages.dispatch_routes import OrderOf, ShiftOf, StopOf
 from api.console.parts.dispatch_forms import REFUSED
 from api.dependencies import NUMBER_MAX, RowId, context_of, place_of_order, place_of_stop
@@ -171,6 +172,13 @@ def reopen_order(request: Request, order: OrderOf, reason: Text = "") -> Respons
     require_area(request, place_of_order(order))
     orders, origin = context_of(request).dispatch.orders, origin_of_request(request)
     return _act(f"/order/{order.id}", lambda: orders.reopen(origin, order.id, reason))
+
+
+@router.get("/undo/{change}")
+def show_undo(request: Request, change: RowId) -> Response:
+    """An action that may still be taken back."""
+    query = request.query_params
+    return answer(request, "undo_page", lambda page, screen: undo_page.build(page, screen, change, query))
 
 
 @router.post("/undo/{change}")

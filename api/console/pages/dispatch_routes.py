@@ -20,7 +20,6 @@ from api.console.pages import stop as stop_page
 from api.console.pages import today as today_page
 from api.console.pages import tour as tour_page
 from api.console.pages import tours as tours_page
-from api.console.pages import undo as undo_page
 from api.console.parts.screen import Screen
 from api.dependencies import RowId, context_of, dispatch_refusals
 from dispatch.orders.records import WorkOrder
@@ -135,10 +134,3 @@ def show_order(request: Request, order: OrderOf) -> Response:
     """One work order from camera to closure."""
     query = request.query_params
     return answer(request, "orders", lambda page, screen: order_page.build(page, screen, order, query), str(order.id))
-
-
-@router.get("/undo/{change}", dependencies=[require("dispatch.write")])
-def show_undo(request: Request, change: RowId) -> Response:
-    """An action that may still be taken back."""
-    query = request.query_params
-    return answer(request, "undo_page", lambda page, screen: undo_page.build(page, screen, change, query))

@@ -196,3 +196,18 @@ def test_container_that_fills_unevenly_has_a_wider_interval() -> None:
     model = fit(containers, histories, ZONE, NOW)
     widths = [hour.hi80_pct - hour.lo80_pct for hour in (forecast(model, c.id, NOW).hours[12] for c in containers)]
     assert max(widths[:6]) < min(widths[6:])
+
+
+def test_small_container_has_a_wider_interval_than_a_large_one() -> None:
+    """What somebody throws in is a tenth of one and a hundredth of the other; nobody has to observe that first."""
+    containers = [
+        Container(f"c{n}", "organic", "oebobo", f"s{n}", has_sensor=True, capacity_l=capacity_l)
+        for n, capacity_l in enumerate((120.0, 240.0, 6000.0, None))
+    ]
+    histories = {c.id: make(Filling(12.0), 1).history for c in containers}
+    model = fit(containers, histories, ZONE, NOW)
+    small, middle, large, unknown = (
+        hour.hi80_pct - hour.lo80_pct for hour in (forecast(model, c.id, NOW).hours[24] for c in containers)
+    )
+    assert small > middle > large
+    assert unknown == pytest.approx(middle, rel=0.1)
