@@ -372,6 +372,8 @@ def test_the_crew_s_app_shows_every_text_of_its_own_and_no_other() -> None:
 
 INDONESIAN_NAMES: Final = frozenset(
     [
+        ("api/console/pages/plan.py", "meter"),  # an element of HTML
+        ("api/console/static/console.css", "meter"),
         ("api/routes/reports.py", "kamera"),  # the name of a downloaded file
         ("api/schemas.py", "merah"),  # a kelurahan
         ("grafana/provision.py", "jaringan"),  # names of contact points, as they are in installed Grafanas
