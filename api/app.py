@@ -8,11 +8,14 @@ from api.auth import sign_in
 from api.console.answers import SectionCache
 from api.console.pages import routes as pages
 from api.context import ApiContext
+from api.crew import files as crew_files
+from api.crew import protocol as crew_protocol
 from api.exports import ngsi_routes, table_routes
 from api.http import middleware, openapi, problems
 from api.routes import alarms as alarm_routes
 from api.routes import cases as case_routes
-from api.routes import changes, profile_drafts, stream
+from api.routes import changes, map_tours, profile_drafts, stream
+from api.routes import crew_photos as crew_photo_routes
 from api.routes import evidence as evidence_routes
 from api.routes import forecasts as forecast_routes
 from api.routes import grafana as grafana_routes
@@ -46,6 +49,7 @@ def create_app(context: ApiContext) -> FastAPI:
     app.state.context = context
     app.state.stream_limiter = stream.stream_limiter()
     app.state.listener_limiter = changes.listener_limiter()
+    app.state.photo_limiter = crew_protocol.photo_limiter()
     app.state.change_feed = changes.change_feed(context)
     app.state.sections = SectionCache()
     problems.install(app)
@@ -55,8 +59,10 @@ def create_app(context: ApiContext) -> FastAPI:
         notification_routes,
         case_routes,
         evidence_routes,
+        crew_photo_routes,
         report_routes,
         zone_routes,
+        map_tours,
         map_routes,
         message_routes,
         ngsi_routes,
@@ -76,6 +82,8 @@ def create_app(context: ApiContext) -> FastAPI:
         changes,
         openapi,
         sign_in,
+        crew_protocol,
+        crew_files,
     ):
         app.include_router(part.router)
 

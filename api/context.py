@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from api.queries.collections import LastCollections
+from api.queries.crew_alerts import CrewAlerts
+from api.queries.crew_photos import CrewPhotos
 from api.queries.day_planner import DayPlanner
 from api.queries.dispatch_board import DispatchBoard
 from api.queries.evidence_service import EvidenceService
@@ -77,6 +79,8 @@ class ApiContext:
     data: Path
     evidence: EvidenceService
     reviews: ReviewService
+    crew_alerts: CrewAlerts
+    crew_photos: CrewPhotos
     demo: bool
     is_open: bool
     public_url: str

@@ -13,6 +13,8 @@ from api.http.server import GRACE_S, http_server
 from api.queries.alarm_conditions import observe
 from api.queries.broker_refusals import BrokerRefusals
 from api.queries.collections import LastCollections
+from api.queries.crew_alerts import CrewAlerts
+from api.queries.crew_photos import CrewPhotos
 from api.queries.day_inputs import DaySources
 from api.queries.day_planner import PLAN_JOB_KINDS, DayPlanner
 from api.queries.dispatch_board import DispatchBoard
@@ -47,8 +49,10 @@ from ingest.store.factory import Account, open_store
 from ingest.store.parked.quarantine import QuarantinedMessage
 from people.grafana_sign_in import GrafanaSignIn
 from people.service import open_people
+from vision.evidence.photos import PhotoRedactor
 from vision.evidence.retention import keep_enforcing, lifetimes_of
 from vision.evidence.store import open_evidence_store
+from vision.models.known import chosen_model
 
 
 def clock() -> datetime:
@@ -114,6 +118,8 @@ def serve(runtime: Runtime) -> None:
         evidence=EvidenceService(room, runtime.inventory, settings.evidence_clear_key, clock),
         # Like an outbox of its own: a new life, so that its seqs are never taken for older ones.
         reviews=ReviewService(runtime.city.id, secrets.token_hex(5), journal.append),
+        crew_alerts=CrewAlerts(runtime.city.id, journal.append),
+        crew_photos=CrewPhotos(room, PhotoRedactor(lambda: chosen_model(settings))),
         demo=settings.demo,
         # Where other machines could ask, as in a container, nobody is let in without a token.
         is_open=settings.demo and is_loopback(settings.host),
@@ -150,7 +156,7 @@ def serve(runtime: Runtime) -> None:
     forecasting = runtime.thread(
         "api-forecast", lambda: forecasts.keep_looking(runtime.stop, lambda: runtime.beat("api-forecast"))
     )
-    day = DispatchDay(context, context.dispatch_board)
+    day = DispatchDay(context, context.dispatch_board, kept)
     following = runtime.thread(
         "api-dispatch", lambda: day.keep_looking(runtime.stop, lambda: runtime.beat("api-dispatch"))
     )

@@ -14,6 +14,7 @@ from fastapi import Request, Response
 from markupsafe import Markup
 
 from api.console.page_context import LANG_COOKIE, PageContext, page_context_of
+from api.console.parts.dispatch_forms import undo_bar
 from api.console.parts.layout import VERSION, add_warnings, document
 from api.console.parts.markup import link, tag
 from api.console.parts.screen import Screen, Section
@@ -23,7 +24,7 @@ PART: Final = "part"
 """The parameter of an address that asks for one live section."""
 KEPT_S: Final = 1.0
 _YEAR_S: Final = 31_536_000
-_LISTS: Final = {"new_devices": "/strangers", "alarms": "/alarms"}
+_LISTS: Final = {"new_devices": "/strangers", "alarms": "/alarms", "tours": "/tours", "orders": "/orders"}
 
 Build = Callable[[PageContext, Screen], None]
 
@@ -91,6 +92,7 @@ def answer(request: Request, key: str, build: Build, name: str = "") -> Response
     page, screen = page_context_of(request, context_of(request)), Screen()
     add_warnings(page, screen)
     screen.show(heading(page, key, name))
+    screen.show(lambda: undo_bar(page))
     build(page, screen)
     if PART in request.query_params:
         return _section(request, page, screen.section(request.query_params[PART]))

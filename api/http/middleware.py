@@ -39,6 +39,8 @@ HEALTH_PATHS: Final = ("/healthz", "/readyz")
 KEYS_PATH: Final = "/.well-known/jwks.json"
 PUBLIC_PATHS: Final = (*HEALTH_PATHS, "/login", "/login/", "/logout", "/link", "/favicon.ico", KEYS_PATH)
 """Public paths: health checks, sign-in, assets without data, and public keys."""
+CREW_PATH: Final = "/crew"
+"""The crew's app, whose files hold no data, and whose own routes ask for a session of a shift."""
 CROSS_ORIGIN_PATH: Final = "/api/v1/map/places.geojson"
 """Loaded by Grafana's maps from another origin."""
 BODY_MAX_BYTES: Final = 1_000_000
@@ -48,11 +50,15 @@ LARGE_BODIES_MAX: Final = 4
 """Bodies above `BODY_MAX_BYTES` in memory at once, of one account and of all."""
 PASSKEY_MAX_BYTES: Final = 32_768
 """What a browser returns of a passkey has 1 KiB, with the certificate of an authenticator 4 KiB."""
+EVENTS_MAX_BYTES: Final = 262_144
+"""A hundred events of a crew's phone, each with as much detail as is kept."""
 _BODY_LIMITS: Final = {
     "/login/passkey": PASSKEY_MAX_BYTES,
     "/api/v1/me/passkeys": PASSKEY_MAX_BYTES,
     "/login": FORM_MAX_BYTES,
     "/logout": FORM_MAX_BYTES,
+    "/crew/api/sign-in": FORM_MAX_BYTES,
+    "/crew/api/events": EVENTS_MAX_BYTES,
     "/link": FORM_MAX_BYTES,
 }
 _PROXY_HEADERS: Final = (
@@ -224,7 +230,7 @@ class AuthMiddleware:
 def _answers_itself(scope: Scope) -> bool:
     """Whether a route is public, or of the API and answers for itself, with 401 or 403 instead of a page."""
     path: str = scope["path"]
-    return path.startswith((*API_PATHS, *PUBLIC_PATHS)) or path == "/metrics"
+    return path.startswith((*API_PATHS, *PUBLIC_PATHS, f"{CREW_PATH}/")) or path in ("/metrics", CREW_PATH)
 
 
 def _accounts_away(reason: RetryLaterError) -> Response:

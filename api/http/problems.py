@@ -69,7 +69,7 @@ def _phrase(status: int) -> str:
     return HTTPStatus(status).phrase
 
 
-API_PATHS: Final = ("/api/", "/ngsi-ld/")
+API_PATHS: Final = ("/api/", "/ngsi-ld/", "/crew/api/")
 """Prefixes of API routes, whose errors are problem documents rather than pages."""
 _NGSI_ERRORS: Final = {
     400: "BadRequestData",

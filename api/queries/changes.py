@@ -11,15 +11,17 @@ from typing import Final, Literal, get_args
 import structlog
 
 from api.context import ApiContext
+from api.queries.day_planner import PLAN_JOB_KINDS
 from api.queries.system import BEHIND_S
 from broker.contract.topics import Kind
 from city.errors import RetryLaterError
+from dispatch.shifts.marks import dispatch_mark
 from ingest.store.port import EventQuery
 from ingest.store.views.cases import TYPES
 
 log = structlog.get_logger("api")
 
-Topic = Literal[Kind, "events", "alarms", "cases", "new_devices", "system", "warnings"]
+Topic = Literal[Kind, "events", "alarms", "cases", "dispatch", "new_devices", "system", "warnings"]
 
 TOPICS: Final[tuple[Topic, ...]] = get_args(Topic)
 EVERY_S: Final = 1.0
@@ -79,6 +81,8 @@ class ChangeReader:
     def _other_marks(self) -> dict[Topic, Hashable]:
         context, health, board = self._context, self._context.health.read(), self._context.alarm_board
         marks: dict[Topic, Hashable] = {"alarms": (repr(board.listed), board.failure)}
+        planning = (context.planner.status(kind) for kind in PLAN_JOB_KINDS)
+        marks["dispatch"] = (*dispatch_mark(context.people.database), *planning)
         if health:
             lags = (health.live_lag_s, health.lag_s)
             behind = tuple(lag // _LAG_STEP_S for lag in lags if lag > BEHIND_S)

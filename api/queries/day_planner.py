@@ -107,6 +107,14 @@ class DayPlanner:
         self._gps: GpsTravel | None = None
         self._learned_at: datetime | None = None
 
+    def policy(self) -> PlanningPolicy:
+        """How the city plans.
+
+        Raises:
+            ConfigError: The city's file cannot be read, or is wrong.
+        """
+        return load_policy(self._folder)
+
     def status(self, kind: PlanJobKind) -> PlanJobStatus:
         """What runs, or why the last plan of a kind failed."""
         return self._status[kind]

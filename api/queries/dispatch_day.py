@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,15 +19,18 @@ from api.context import ApiContext
 from api.queries.cases import cases
 from api.queries.day_inputs import broken_trucks
 from api.queries.dispatch_board import DispatchBoard
-from api.queries.order_trucks import trucks_for
+from api.queries.order_trucks import trucks_on_tour
 from api.queries.overflows import expected_overflows
 from api.queries.stop_signals import StopSignalReader
-from city.errors import RetryLaterError
+from city.errors import RetryLaterError, StorageError
+from city.runtime.demo_tours import DemoTours
 from dispatch.orders.following import OrderMove, moves_of, new_orders
+from dispatch.orders.nearest import nearest_trucks
 from dispatch.orders.records import WorkOrder
 from dispatch.shifts.errors import DispatchError
 from dispatch.shifts.facts import facts_of_shift
 from dispatch.shifts.records import WAITING_STATES, CrewShift, Stop, StoredTap
+from dispatch.shifts.retention import forget_before
 from dispatch.verification.judge import judge_stop
 from dispatch.verification.signals import CrewTap, StopSignals, SupervisorVerdict
 from dispatch.verification.states import StopVerdict
@@ -39,6 +43,9 @@ EVERY_S: Final = 10.0
 OVERFLOWS_EVERY: Final = timedelta(minutes=5)
 CLOSED_AFTER: Final = timedelta(hours=36)
 """A shift is closed so long after its end: until then a missed container may be emptied by another truck."""
+FORGET_EVERY: Final = timedelta(hours=6)
+AGAIN_AFTER: Final = timedelta(minutes=2)
+"""Time until a re-plan that nobody has asked for by hand is tried again after a failure."""
 _SYSTEM: Final = Origin("system", "")
 _TAPS: Final = ("collected", "not_possible", "photo")
 
@@ -49,15 +56,19 @@ class DispatchDay:
     Args:
         context: The store, the database and the planner.
         board: Gets what is seen.
+        kept: How long closed shifts and orders are kept.
     """
 
-    def __init__(self, context: ApiContext, board: DispatchBoard) -> None:
+    def __init__(self, context: ApiContext, board: DispatchBoard, kept: timedelta = timedelta(days=730)) -> None:
         self._context = context
         self._board = board
+        self._kept = kept
+        self._forgot_at: datetime | None = None
         self._signals: StopSignalReader | None = None
         self._overflows_at: datetime | None = None
-        self._replanned: set[tuple[str, str]] = set()
-        """Days and trucks (or cases) for which a re-plan was asked."""
+        self._tours = DemoTours(context.data)
+        self._replanned: dict[tuple[str, str], datetime] = {}
+        """Days and trucks (or cases) for which a re-plan was asked, and when."""
 
     def keep_looking(self, stop: threading.Event, beat: Callable[[], None]) -> None:
         """Look every `EVERY_S` until `stop`; `beat` is called all the time."""
@@ -97,6 +108,11 @@ class DispatchDay:
         self._board.heard_at = self._signals.heard_at if self._signals else {}
         self._board.shifts, self._board.stops = shifts, stops
         self._expect_overflows(shifts, stops, now)
+        if self._forgot_at is None or now - self._forgot_at >= FORGET_EVERY:
+            self._forget(now)
+        if self._context.demo:
+            with suppress(StorageError):  # the simulated trucks then drive as they like
+                self._tours.write(_tours_of(shifts, stops, now))
 
     # Stops
 
@@ -114,7 +130,9 @@ class DispatchDay:
         places = [(stop.lat_deg, stop.lon_deg) for stop in stops]
         since = min(shift.starts_at for shift in shifts)
         signals.look([shift.truck for shift in shifts], containers, places, since, now, beat)
-        taps = self._context.dispatch.shifts.taps(shift.id for shift in shifts)
+        taps: defaultdict[int | None, list[StoredTap]] = defaultdict(list)
+        for tap in self._context.dispatch.shifts.taps(shift.id for shift in shifts):
+            taps[tap.stop_id].append(tap)
         removed = {case.id: case.cleared_at for case in listed if case.cleared_at}
         by_shift: defaultdict[int, list[Stop]] = defaultdict(list)
         for stop in stops:
@@ -124,7 +142,7 @@ class DispatchDay:
             of_shift = sorted(by_shift[shift.id], key=lambda stop: stop.number)
             facts = facts_of_shift(shift, of_shift, signals.sensors, now)
             for stop in of_shift:
-                known = self._signals_of(stop, shift, taps, removed.get(stop.subject), signals)
+                known = self._signals_of(stop, shift, taps[stop.id], removed.get(stop.subject), signals)
                 verdicts[stop.id] = judge_stop(facts[stop.id], known, now)
             beat()
         changed = {
@@ -150,9 +168,7 @@ class DispatchDay:
             levels=signals.levels.get(stop.subject, ()) if stop.kind == "container" else (),
             fixes=signals.fixes((shift.truck,), stop.lat_deg, stop.lon_deg),
             lifts=signals.lifts(stop.subject),
-            taps=tuple(
-                CrewTap(tap.at, tap.kind, tap.reason) for tap in taps if tap.stop_id == stop.id and tap.kind in _TAPS
-            ),
+            taps=tuple(CrewTap(tap.at, tap.kind, tap.reason) for tap in taps if tap.kind in _TAPS),
             removed_at=removed_at if stop.kind == "order" else None,
             supervisor=SupervisorVerdict(ruling.at, ruling.state, ruling.reason) if ruling else None,
         )
@@ -176,14 +192,16 @@ class DispatchDay:
         orders = self._context.dispatch.orders
         known = orders.find(limit=500)
         on_tour = {stop.order_id: stop for stop in stops if stop.order_id is not None}
-        for move in moves_of(listed, known, on_tour, now):
+        moves = moves_of(listed, known, on_tour, now)
+        for move in moves:
             self._move(move, now)
-        made = new_orders(listed, orders.find(limit=500), self._context.city)
-        if orders.make(made):
+        if moves:
+            known = orders.find(limit=500)
+        made = new_orders(listed, known, self._context.city)
+        if made and orders.make(made):
             log.info("dispatch.orders_made", count=len(made))
             self._replan_for([order.subject for order in made])
-        for order in known:
-            self._propose_truck(order)
+        self._propose_trucks([order for order in known if order.state in ("open", "reopened")])
 
     def _move(self, move: OrderMove, now: datetime) -> None:
         orders = self._context.dispatch.orders
@@ -194,12 +212,13 @@ class DispatchDay:
         else:
             orders.note_done(move.order_id, move.detail)
 
-    def _propose_truck(self, order: WorkOrder) -> None:
-        if order.state not in ("open", "reopened"):
-            return
-        best = next(iter(trucks_for(self._context, order)), None)
-        if best is not None and best.truck != order.truck:
-            self._context.dispatch.orders.propose_truck(order.id, best.truck)
+    def _propose_trucks(self, listed: Sequence[WorkOrder]) -> None:
+        """Note the best truck on duty of each order that nobody is to go for yet."""
+        trucks = trucks_on_tour(self._context) if listed else []
+        for order in listed:
+            proposals = nearest_trucks(order.lat_deg, order.lon_deg, order.stream, order.size_kg, trucks)
+            if proposals and proposals[0].truck != order.truck:
+                self._context.dispatch.orders.propose_truck(order.id, proposals[0].truck)
 
     # Changes of the plan
 
@@ -210,7 +229,7 @@ class DispatchDay:
         if not on_duty:
             return
         taps = self._context.dispatch.shifts.taps([shift.id for shift in on_duty.values()])
-        tapped = {tap.shift_id for tap in taps if tap.kind == "breakdown"}
+        tapped = {tap.shift_id for tap in taps if tap.kind == "breakdown" and tap.detail.get("state") != "cleared"}
         broken = broken_trucks(self._context.reader, now) & on_duty.keys()
         broken |= {truck for truck, shift in on_duty.items() if shift.id in tapped}
         for truck in sorted(broken):
@@ -223,22 +242,33 @@ class DispatchDay:
             self._replan(shifts[0], " ".join(subjects), ())
 
     def _replan(self, shift: CrewShift, cause: str, trucks_out: Sequence[str]) -> None:
-        key = shift.day.isoformat(), cause
-        current = self._context.dispatch.plans.in_force(shift.day)
-        if (
-            key in self._replanned
-            or current is None
-            or (trucks_out and trucks_out[0] in current.circumstances.trucks_out)
-        ):
+        key, now = (shift.day.isoformat(), cause), self._context.clock()
+        if self._is_asked(key, now):
             return
+        current = self._context.dispatch.plans.in_force(shift.day)
         proposal = self._context.dispatch.plans.proposal(shift.day)
-        if trucks_out and proposal is not None and trucks_out[0] in proposal.circumstances.trucks_out:
+        told = {truck for plan in (current, proposal) if plan for truck in plan.circumstances.trucks_out}
+        if current is None or (trucks_out and told.issuperset(trucks_out)):
+            self._replanned[key] = now
             return
         try:
             self._context.planner.start_replan(_SYSTEM, shift.day, trucks_out)
         except DispatchError:
             return  # planning is busy: the next look asks again
-        self._replanned.add(key)
+        self._replanned[key] = now
+
+    def _is_asked(self, key: tuple[str, str], now: datetime) -> bool:
+        """Whether a re-plan was asked for already; one that has failed is asked for again after a while."""
+        asked_at = self._replanned.get(key)
+        failed = self._context.planner.status("replan").failed
+        is_failed = failed is not None and failed.day.isoformat() == key[0]
+        return asked_at is not None and not (is_failed and now - asked_at >= AGAIN_AFTER)
+
+    def _forget(self, now: datetime) -> None:
+        number = forget_before(self._context.people.database, now - self._kept, now)
+        if number:
+            log.info("dispatch.forgotten", shifts=number)
+        self._forgot_at = now
 
     # Forecasts
 
@@ -248,3 +278,13 @@ class DispatchDay:
         elif self._overflows_at is None or now - self._overflows_at >= OVERFLOWS_EVERY:
             self._board.overflows = expected_overflows(self._context, stops, now)
             self._overflows_at = now
+
+
+def _tours_of(shifts: Iterable[CrewShift], stops: Sequence[Stop], now: datetime) -> dict[str, list[str]]:
+    """Trucks on duty to the containers that they have not come to yet, in order, for the simulated city."""
+    on_duty = {shift.id: shift.truck for shift in shifts if shift.departs_at <= now <= shift.ends_at}
+    tours: dict[str, list[str]] = {truck: [] for truck in on_duty.values()}
+    for stop in sorted(stops, key=lambda stop: stop.number):
+        if stop.shift_id in on_duty and stop.kind == "container" and stop.state in WAITING_STATES:
+            tours[on_duty[stop.shift_id]].append(stop.subject)
+    return tours

@@ -22,7 +22,7 @@ def trucks_for(context: ApiContext, order: WorkOrder) -> list[TruckProposal]:
 
 
 def trucks_on_tour(context: ApiContext) -> list[TruckOnTour]:
-    """The trucks of open shifts: where they are, and what is left of their tours."""
+    """The trucks of open shifts that have not ended: where they are, and what is left of their tours."""
     shifts = context.dispatch.shifts
     left: defaultdict[int, list[OpenTourStop]] = defaultdict(list)
     for stop in shifts.open_stops():
@@ -35,8 +35,9 @@ def trucks_on_tour(context: ApiContext) -> list[TruckOnTour]:
         if len(numbers) == len(values):
             places[latest.device] = numbers[0], numbers[1]
     trucks = []
+    now = context.clock()
     for shift in shifts.open():
-        if shift.truck in context.city.trucks:
+        if shift.truck in context.city.trucks and now <= shift.ends_at:
             truck, tour = context.city.trucks[shift.truck], tuple(left[shift.id])
             trucks.append(TruckOnTour(truck, shift.id, places.get(shift.truck), tour))
     return trucks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections import Counter
 from typing import Annotated, Any, Literal
 
@@ -14,6 +13,7 @@ from api.auth.access import require
 from api.context import ApiContext
 from api.dependencies import context_of
 from api.http.description import model_answer, problems
+from api.http.geojson_answer import geojson_answer
 from api.http.routing import ApiRoute
 from api.queries.cases import cases
 from api.queries.device_states import device_states, state_word
@@ -139,7 +139,7 @@ def show_places(request: Request) -> Response:
         PlaceFeature(rounded_point(site.lat_deg, site.lon_deg), PlaceProperties("site", site.id, site.name, site.kind))
         for site in city.sites.values()
     ]
-    answered = _collection(request, {"type": "FeatureCollection", "features": [*shapes.get("features", []), *sites]})
+    answered = geojson_answer(request, {"type": "FeatureCollection", "features": [*shapes.get("features", []), *sites]})
     answered.headers.update(_CROSS_ORIGIN_HEADERS)
     return answered
 
@@ -152,17 +152,7 @@ def show_places(request: Request) -> Response:
 )
 def show_layer(request: Request, kind: Kind) -> Response:
     """Devices of a kind as points with the properties of a map; trucks without a position are left out."""
-    return _collection(request, layer(context_of(request), kind))
-
-
-def _collection(request: Request, body: LayerResponse | dict[str, Any]) -> Response:
-    content = msgspec.json.encode(body)
-    headers = {"Vary": "Accept-Encoding"}
-    # Consoles ask every few seconds, often from a telephone: compressed, a layer is a tenth.
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        content = gzip.compress(content, compresslevel=3, mtime=0)
-        headers["Content-Encoding"] = "gzip"
-    return Response(content, media_type=MEDIA, headers=headers)
+    return geojson_answer(request, layer(context_of(request), kind))
 
 
 def layer(context: ApiContext, kind: Kind) -> LayerResponse:

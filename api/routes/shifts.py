@@ -14,6 +14,7 @@ from api.auth.access import origin_of_request, require, require_area
 from api.dependencies import NUMBER_MAX, RowId, context_of, day_of, dispatch_refusals, place_of_stop
 from api.http.description import problems
 from api.http.routing import ApiRoute
+from api.queries.crew_code import crew_address
 from dispatch.shifts.records import (
     TEXT_MAX,
     CrewMessage,
@@ -29,7 +30,6 @@ from people.areas import Place
 router = APIRouter(prefix="/api/v1", tags=["dispatch"], route_class=ApiRoute)
 
 CREW_MAX = 64
-CREW_PATH = "/crew/"
 
 
 class ShiftsResponse(msgspec.Struct, frozen=True):
@@ -159,7 +159,7 @@ def make_code(request: Request, shift: RowId) -> ShiftCodeResponse:
     with dispatch_refusals():
         made = context.dispatch.crews.make_code(origin_of_request(request), shift)
     # Behind the #: browsers do not send it, so that no log of a server has it.
-    return ShiftCodeResponse(shift, made.code, f"{context.public_url}{CREW_PATH}#{made.key}", made.expires_at)
+    return ShiftCodeResponse(shift, made.code, crew_address(context.public_url, made.key), made.expires_at)
 
 
 @router.get("/stops/{stop}", dependencies=[require("telemetry.read")], responses=problems(404))

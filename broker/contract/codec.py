@@ -135,15 +135,15 @@ def parse_events(kind: Kind, raw: bytes) -> Parsed[Event]:
     return _parse(raw, read)
 
 
-def parse_platform_event(raw: bytes) -> Event:
+def parse_platform_event(raw: bytes, types: frozenset[str] = PLATFORM_EVENT_TYPES) -> Event:
     """Parse an event that the platform has journaled itself.
 
     Raises:
-        PayloadError: It is not one.
+        PayloadError: It is not one of these types.
     """
     event = decode_json(_platform_event, _check_size(raw))
-    if event.type not in PLATFORM_EVENT_TYPES:
-        raise PayloadError(f"{event.type!r} is not an event of the platform: {', '.join(PLATFORM_EVENT_TYPES)}")
+    if event.type not in types:
+        raise PayloadError(f"{event.type!r} is not an event of the platform: {', '.join(sorted(types))}")
     return event
 
 

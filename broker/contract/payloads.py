@@ -161,6 +161,9 @@ EVENT_TYPES: Final[dict[Kind, tuple[str, ...]]] = {
 PLATFORM_EVENT_TYPES: Final = frozenset({"review"})
 """Events that people cause at the API: stored beside a device's, never accepted from a device or the bus."""
 
+CREW_EVENT_TYPES: Final = frozenset({"breakdown", "panic"})
+"""Events of a truck that its crew may cause at the API as well."""
+
 
 def device_event_types(kind: Kind) -> tuple[str, ...]:
     """Event types that a device of a kind may send."""

@@ -122,6 +122,30 @@ def parse_review_topic(topic: str) -> tuple[str, str]:
     raise TopicError(f"{topic!r} is not {review_topic('{city}', '{camera}')}")
 
 
+def crew_topic(city: str, truck: str) -> str:
+    """Topic under which the API journals what a truck's crew reports by telephone."""
+    return f"{PLATFORM_ROOT}/v1/{city}/truck/{truck}/crew"
+
+
+def parse_crew_topic(topic: str) -> tuple[str, str]:
+    """City and truck of a crew's topic.
+
+    Raises:
+        TopicError: It is another topic.
+    """
+    parts = topic.split("/")
+    if len(parts) == _SEGMENTS:
+        city, truck = require_id(parts[2], "city"), require_id(parts[4], "truck")
+        if topic == crew_topic(city, truck):
+            return city, truck
+    raise TopicError(f"{topic!r} is not {crew_topic('{city}', '{truck}')}")
+
+
+def is_crews(topic: str) -> bool:
+    """Whether a topic of the platform is one of a truck's crew."""
+    return topic.endswith("/crew")
+
+
 def subscription(channel: Channel, *, city: str = "+", kind: Kind | Literal["+"] = "+", device: str = "+") -> str:
     """The topic filter for one channel; `+` leaves a part open."""
     return f"{PREFIX}/{city}/{kind}/{device}/{channel}"

@@ -134,6 +134,9 @@ API_TEXTS: Final = Catalogue("api")
 CONSOLE_TEXTS: Final = Catalogue("console")
 """Pages of the console."""
 
+CREW_TEXTS: Final = Catalogue("crew")
+"""The app of crews."""
+
 DASHBOARD_TEXTS: Final = Catalogue("dashboards")
 """Grafana's dashboards and alert rules."""
 
@@ -153,6 +156,7 @@ STATUS_TEXTS: Final = Catalogue("status")
 CATALOGUES: Final = (
     API_TEXTS,
     CONSOLE_TEXTS,
+    CREW_TEXTS,
     DASHBOARD_TEXTS,
     FORECAST_TEXTS,
     NOTIFICATION_TEXTS,

@@ -121,8 +121,24 @@ class Changes:
 
 def _restore(connection: Connection, table: Table, id_: int, values: dict[str, Any]) -> None:
     restored = {name: _of_column(table, name, value) for name, value in values.items()}
+    if restored.get("open_key") is not None:
+        _make_room(connection, table, restored["open_key"])
     if restored:
         connection.execute(update(table).where(table.c.id == id_).values(restored))
+
+
+def _make_room(connection: Connection, table: Table, open_key: object) -> None:
+    """Let a row have its key again: a newer proposal gives way, a newer shift of the truck does not.
+
+    Raises:
+        DispatchError: `undo_too_late`.
+    """
+    is_other = table.c.open_key == open_key
+    if connection.execute(select(table.c.id).where(is_other)).first() is None:
+        return
+    if table is not plans:
+        raise DispatchError("undo_too_late")
+    connection.execute(update(plans).where(is_other).values(open_key=None, state="replaced"))
 
 
 def _of_column(table: Table, name: str, value: object) -> object:

@@ -10,10 +10,10 @@ import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Select, insert, select, update
 
 from city.database.engine import Database, lock_until_end
 from dispatch.shifts.changes import Changes, RowsBefore
@@ -27,6 +27,8 @@ from people.sessions import SEEN_EVERY, digest_of, make_secret
 
 LOCK_NUMBER: Final = 0x43524557
 CODE_DIGITS: Final = 6
+CODE_ATTEMPTS: Final = "code of a crew"
+"""The account for which wrong codes count, from all addresses together. Keys of QR codes cannot be guessed."""
 CODE_LASTS_AFTER_SHIFT: Final = timedelta(hours=2)
 SESSION_LASTS_AFTER_SHIFT: Final = timedelta(hours=24)
 """A phone that was offline until the end of its shift still delivers what its crew tapped."""
@@ -92,21 +94,20 @@ class Crews:
 
         Raises:
             DispatchError: `code_wrong`: no such code, or it has ended.
-            TooManyAttemptsError: Too many codes were wrong; nothing was checked.
+            TooManyAttemptsError: Too many codes were wrong; nothing was checked. The key of a QR code is.
         """
-        now, secret = self._clock(), make_secret()
-        with self._database.begin() as connection:
-            attempts.reserve(connection, None, address, now)
+        now, secret, is_key = self._clock(), make_secret(), len(code.strip()) > CODE_DIGITS
+        if is_key:
+            self._require_code(code, now)
+        else:
+            with self._database.begin() as connection:
+                attempts.reserve(connection, CODE_ATTEMPTS, address, now)
         with self._audit.transaction() as connection:
-            row = connection.execute(
-                select(crew_codes.c.shift_id, shifts.c.truck, shifts.c.ends_at)
-                .join(shifts, shifts.c.id == crew_codes.c.shift_id)
-                .where(crew_codes.c.digest == self._digest(code.strip()), crew_codes.c.ended_at.is_(None))
-                .where(crew_codes.c.expires_at > now, shifts.c.open_key.is_not(None))
-            ).one_or_none()
+            row = connection.execute(self._valid_code(code, now)).one_or_none()
             if row is None:
                 raise DispatchError("code_wrong")
-            attempts.release(connection, None, address)
+            if not is_key:
+                attempts.release(connection, CODE_ATTEMPTS, address)
             phone = _phone_of(connection, earlier_token) or f"phone-{secrets.token_hex(6)}"
             expires_at = max(row.ends_at, now) + SESSION_LASTS_AFTER_SHIFT
             times = {"created_at": now, "seen_at": now, "expires_at": expires_at}
@@ -162,19 +163,26 @@ class Crews:
             known = _known_shifts(connection, session)
             return [self._store(connection, session, event, known) for event in events]
 
+    def receipt_of(self, session: CrewSession, event: PhoneEvent) -> TapReceipt | None:
+        """What `record` would answer without storing the event; None if it would store it."""
+        with self._database.read() as connection:
+            if _is_stored(connection, event):
+                return TapReceipt(event.boot, event.seq, "known")
+            _, refusal = _shift_of(connection, session, event, _known_shifts(connection, session))
+        return TapReceipt(event.boot, event.seq, "refused", refusal) if refusal else None
+
     def _store(
         self, connection: Connection, session: CrewSession, event: PhoneEvent, known: frozenset[int]
     ) -> TapReceipt:
         now = self._clock()
-        columns = taps.c.phone == event.phone, taps.c.boot == event.boot, taps.c.seq == event.seq
-        if connection.execute(select(taps.c.id).where(*columns)).first():
+        if _is_stored(connection, event):
             return TapReceipt(event.boot, event.seq, "known")
         shift_id, refusal = _shift_of(connection, session, event, known)
         if refusal:
             return TapReceipt(event.boot, event.seq, "refused", refusal)
         values = {
             "shift_id": shift_id,
-            "stop_id": event.stop,
+            "stop_id": event.stop if event.kind in _STOP_KINDS else None,
             "phone": event.phone,
             "boot": event.boot,
             "seq": event.seq,
@@ -189,6 +197,21 @@ class Crews:
         _follow(connection, shift_id, event, now)
         return TapReceipt(event.boot, event.seq, "stored")
 
+    def _valid_code(self, code: str, now: datetime) -> Select[Any]:
+        """The shift of a code, if both are in force."""
+        return (
+            select(crew_codes.c.shift_id, shifts.c.truck, shifts.c.ends_at)
+            .join(shifts, shifts.c.id == crew_codes.c.shift_id)
+            .where(crew_codes.c.digest == self._digest(code.strip()), crew_codes.c.ended_at.is_(None))
+            .where(crew_codes.c.expires_at > now, shifts.c.open_key.is_not(None))
+        )
+
+    def _require_code(self, code: str, now: datetime) -> None:
+        """Refuse a wrong code before anything is locked."""
+        with self._database.read() as connection:
+            if connection.execute(self._valid_code(code, now)).first() is None:
+                raise DispatchError("code_wrong")
+
     def _unused_code(self, connection: Connection) -> str:
         """A code that is not one of any day: there are a million, and a city has dozens a day."""
         while True:
@@ -199,6 +222,11 @@ class Crews:
 
     def _digest(self, secret: str) -> str:
         return hmac.new(self._key, secret.encode(), hashlib.sha256).hexdigest()
+
+
+def _is_stored(connection: Connection, event: PhoneEvent) -> bool:
+    columns = taps.c.phone == event.phone, taps.c.boot == event.boot, taps.c.seq == event.seq
+    return connection.execute(select(taps.c.id).where(*columns)).first() is not None
 
 
 def _phone_of(connection: Connection, token: str) -> str:

@@ -91,7 +91,7 @@ class Plans:
             "open_key": _proposal_key(plan.day),
             "based_on": based_on,
             "circumstances": msgspec.to_builtins(circumstances or DayCircumstances()),
-            "payload": msgspec.msgpack.encode(plan),
+            "payload": msgspec.msgpack.encode(_without_travel(plan)),
         }
         with self._database.begin() as connection:
             lock_until_end(connection, LOCK_NUMBER)
@@ -157,6 +157,12 @@ def _record(row: Row[Any] | None) -> PlanRecord | None:
     day, circumstances = date.fromisoformat(row.day), msgspec.convert(row.circumstances, DayCircumstances)
     times = row.decided_at, row.decided_by or ""
     return PlanRecord(row.id, day, row.made_at, row.state, row.based_on, circumstances, plan, *times)
+
+
+def _without_travel(plan: StoredPlan) -> StoredPlan:
+    """A plan as it is kept: nobody asks for the ways between all places again, and they are megabytes."""
+    problem = msgspec.structs.replace(plan.problem, travel={})
+    return msgspec.structs.replace(plan, problem=problem)
 
 
 def _decode(payload: bytes) -> StoredPlan | None:

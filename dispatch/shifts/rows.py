@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from dispatch.shifts.errors import DispatchError
-from dispatch.shifts.records import WAITING_STATES, CrewShift, Stop, StopCounts, StopRuling, StoredTap
-from dispatch.shifts.tables import shifts, stops
-from dispatch.verification.states import DONE_STATES, StopEvidence
+from dispatch.shifts.records import (
+    NOT_POSSIBLE_REASONS,
+    WAITING_STATES,
+    CrewShift,
+    Stop,
+    StopCounts,
+    StopRuling,
+    StoredTap,
+)
+from dispatch.shifts.tables import shifts, stop_entries, stops
+from dispatch.verification.states import DONE_STATES, StopEvidence, StopVerdict
 
 
 def require_shift(connection: Connection, id_: int) -> Row[Any]:
@@ -87,6 +95,24 @@ def evidence_rows(evidence: Iterable[StopEvidence]) -> list[Any]:
     """Evidence as JSON keeps it."""
     rows: list[Any] = msgspec.to_builtins(list(evidence))
     return rows
+
+
+def apply_verdict(connection: Connection, row: Row[Any], verdict: StopVerdict, now: datetime) -> int:
+    """Write the verdict on a stop if it differs from what is stored; returns how many stops changed."""
+    evidence = evidence_rows(verdict.evidence)
+    if row.state == verdict.state and row.evidence == evidence:
+        return 0
+    reasons = [piece.detail.get("reason", "") for piece in verdict.evidence if piece.kind == "reason"]
+    reason = str(reasons[-1]) if reasons and reasons[-1] in NOT_POSSIBLE_REASONS else ""
+    is_new = row.state != verdict.state
+    values = {"state": verdict.state, "evidence": evidence, "reason": reason}
+    connection.execute(
+        update(stops).where(stops.c.id == row.id).values(**values, state_at=now if is_new else row.state_at)
+    )
+    if is_new:
+        entry = {"stop_id": row.id, "at": now, "state": verdict.state, "evidence": evidence}
+        connection.execute(insert(stop_entries).values(entry))
+    return 1
 
 
 def _counts(connection: Connection, ids: Collection[int]) -> defaultdict[int, StopCounts]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, func, select, update
 
 from city.database.engine import Database, lock_until_end
 from city.inventory.model import City
@@ -18,7 +18,6 @@ from dispatch.shifts.changes import Changes, RowsBefore
 from dispatch.shifts.errors import DispatchError
 from dispatch.shifts.plans import put_in_force, require_proposal
 from dispatch.shifts.records import (
-    NOT_POSSIBLE_REASONS,
     TEXT_MAX,
     CrewMessage,
     CrewShift,
@@ -28,8 +27,8 @@ from dispatch.shifts.records import (
     StoredTap,
 )
 from dispatch.shifts.rows import (
+    apply_verdict,
     evidence_of,
-    evidence_rows,
     require_open_shift,
     require_shift,
     require_stop,
@@ -42,6 +41,8 @@ from dispatch.verification.states import DONE_STATES, StopVerdict
 from people.audit import AuditLog, Origin
 
 LOCK_NUMBER: Final = 0x53484946
+NOT_BEGUN: Final = ("planned", "missed")
+"""States of stops that do not show that a crew has begun."""
 RULINGS: Final = ("verified", "missed", "not_possible")
 """What a supervisor may decide of a stop."""
 
@@ -267,30 +268,17 @@ class Shifts:
             return 0
         with self._database.begin() as connection:
             lock_until_end(connection, LOCK_NUMBER)
-            for row in connection.execute(select(stops).where(stops.c.id.in_(list(verdicts)))).all():
-                changed += _apply(connection, row, verdicts[row.id], now)
+            rows = connection.execute(select(stops).where(stops.c.id.in_(list(verdicts)))).all()
+            for row in rows:
+                changed += apply_verdict(connection, row, verdicts[row.id], now)
+            begun = {row.shift_id for row in rows if verdicts[row.id].state not in NOT_BEGUN}
+            is_planned = shifts.c.id.in_(begun), shifts.c.state == "planned"
+            connection.execute(update(shifts).where(*is_planned).values(state="under_way"))
         return changed
 
     def _find(self, query: Any) -> list[CrewShift]:  # noqa: ANN401 - a query of SQLAlchemy
         with self._database.read() as connection:
             return shifts_of(connection, connection.execute(query).all())
-
-
-def _apply(connection: Connection, row: Row[Any], verdict: StopVerdict, now: datetime) -> int:
-    evidence = evidence_rows(verdict.evidence)
-    if row.state == verdict.state and row.evidence == evidence:
-        return 0
-    reasons = [piece.detail.get("reason", "") for piece in verdict.evidence if piece.kind == "reason"]
-    reason = str(reasons[-1]) if reasons and reasons[-1] in NOT_POSSIBLE_REASONS else ""
-    is_new = row.state != verdict.state
-    values = {"state": verdict.state, "evidence": evidence, "reason": reason}
-    connection.execute(
-        update(stops).where(stops.c.id == row.id).values(**values, state_at=now if is_new else row.state_at)
-    )
-    if is_new:
-        entry = {"stop_id": row.id, "at": now, "state": verdict.state, "evidence": evidence}
-        connection.execute(insert(stop_entries).values(entry))
-    return 1
 
 
 def _next_number(connection: Connection, shift_id: int) -> int:

@@ -13,6 +13,7 @@ import structlog
 from broker.client import BusClient, connection_params
 from city.errors import ConfigError, RetryLaterError
 from city.runtime.connected_devices import ConnectedDevices
+from city.runtime.demo_tours import DemoTours
 from city.runtime.service import Runtime
 from edge.agent import Agent
 from edge.outbox import Entry, Outbox
@@ -72,6 +73,7 @@ class SimulatedCity:
         # Of the snapshot that is simulated: a device may be forgotten meanwhile.
         self._devices = city.devices
         self._world = World(city, runtime.settings.seed, self._started_at, without=without)
+        self._tours = DemoTours(runtime.settings.data)
         self._reported: dict[str, datetime] = {}
 
     def run(self) -> None:
@@ -79,6 +81,7 @@ class SimulatedCity:
         while not self._runtime.stop.is_set():
             self._runtime.beat("simulator")
             self._leave_alone(self._connected.current() | self._runtime.additions.adopted)
+            self._world.tours.follow(self._tours.current())
             emissions = self._world.advance(self._started_at + (datetime.now(UTC) - self._started_at) * self._speed)
             entries = [entry for emission in emissions if (entry := self._entry(emission))]
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from random import Random
 from typing import Final
@@ -98,6 +98,45 @@ class District:
                 taken.append(CollectedBin(bin_.device.id, round(before * 100, 1), round(after * 100, 1), weight_kg))
                 room_kg -= weight_kg
         return taken
+
+
+class PlannedTours:
+    """Tours that somebody has planned: trucks that have one follow it instead of their own.
+
+    Args:
+        bins: All containers.
+    """
+
+    def __init__(self, bins: Sequence[SimulatedBin]) -> None:
+        self._bins = {bin_.device.id: bin_ for bin_ in bins}
+        self._tours: Mapping[str, Sequence[str]] = {}
+        self._served: set[str] = set()
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether any truck has a tour; the others then leave containers alone."""
+        return bool(self._tours)
+
+    def follow(self, tours: Mapping[str, Sequence[str]]) -> None:
+        """Take the open containers of each truck, in order."""
+        if tours != self._tours:
+            self._tours = tours
+            self._served &= {container for tour in tours.values() for container in tour}
+
+    def next_stop(self, truck: str) -> TourStop | None:
+        """The next container of a truck; None if it has no tour, or has served all."""
+        for container in self._tours.get(truck, ()):
+            bin_ = self._bins.get(container)
+            if bin_ is not None and container not in self._served:
+                return TourStop(bin_.place, bin_)
+        return None
+
+    def collect(self, bin_: SimulatedBin, at_s: float) -> list[CollectedBin]:
+        """Empty a container of a tour."""
+        self._served.add(bin_.device.id)
+        weight_kg = bin_.weight_kg(bin_.fill_at(at_s))
+        before, after = bin_.empty(at_s)
+        return [CollectedBin(bin_.device.id, round(before * 100, 1), round(after * 100, 1), weight_kg)]
 
 
 class Roster:

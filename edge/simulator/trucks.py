@@ -10,7 +10,7 @@ from edge.simulator.emission import Emission, EventEmission, StatusEmission, Tel
 from edge.simulator.habits import ReportSchedule
 from edge.simulator.roads import GeoPoint, Path, nearby, shift, street_path
 from edge.simulator.scene import Scene
-from edge.simulator.tours import STREET_KG, District, Roster, TourStop, full_from, hours_of
+from edge.simulator.tours import STREET_KG, District, PlannedTours, Roster, TourStop, full_from, hours_of
 from edge.simulator.vehicle import WARM_C, Activity, ActivityKind, Vehicle
 
 REPORT_MOST_S: Final = 60.0
@@ -27,6 +27,8 @@ KM_A_HARSH_BRAKING: Final = 90.0
 FULL_LOAD: Final = 0.9
 WORTH_UNLOADING: Final = 0.25
 PARKING_M: Final = 30.0
+LOOK_S: Final = 300.0
+"""A parked truck looks so often whether somebody has planned a tour for it."""
 POOR_FIX_SHARE: Final = 0.03
 FAULTS: Final = ("P0217", "P0087", "P0562", "P0700", "C0035", "P2463", "P0234")
 """OBD-II: overheated, low fuel pressure, low voltage, gearbox, wheel sensor, soot filter, overboost."""
@@ -38,8 +40,18 @@ class SimulatedTruck:
     It starts in the depot, or on a tour when a shift is on; `broken` then starts with a breakdown.
     """
 
-    def __init__(self, device: Truck, index: int, district: District, scene: Scene, *, broken: bool = False) -> None:
+    def __init__(
+        self,
+        device: Truck,
+        index: int,
+        district: District,
+        scene: Scene,
+        *,
+        tours: PlannedTours | None = None,
+        broken: bool = False,
+    ) -> None:
         self.device = device
+        self._tours = tours or PlannedTours(())
         self._scene = scene
         self._district = district
         self._random = random = scene.random_of(device.id)
@@ -90,9 +102,9 @@ class SimulatedTruck:
             yield from self._break_down()
         while True:
             starts_s, ends_s = self._roster.shift(self._now_s)
-            if starts_s > self._now_s:
-                yield self._stand("parked", starts_s - self._now_s)
-            while self._now_s < ends_s:
+            while starts_s > self._now_s and not self._planned_stop():
+                yield self._stand("parked", min(starts_s - self._now_s, LOOK_S))
+            while self._now_s < ends_s or self._planned_stop():
                 yield from self._tour_stop()
             if self._vehicle.load_kg > WORTH_UNLOADING * self.device.capacity_kg:
                 yield from self._unload()
@@ -102,17 +114,29 @@ class SimulatedTruck:
 
     def _tour_stop(self) -> Iterator[Activity]:
         """One stop: drive there, collect, and unload at the landfill when full."""
-        full = full_from(self._scene.hour(self._now_s))
-        stop = self._district.next_stop(self._here, self._now_s, full, self._random)
+        stop = self._planned_stop() or self._own_stop()
         yield from self._drive(stop.place)
         yield self._stand("collecting", self._random.uniform(*COLLECT_S))
         self._take(stop)
         if self._vehicle.load_kg >= FULL_LOAD * self.device.capacity_kg:
             yield from self._unload()
 
+    def _planned_stop(self) -> TourStop | None:
+        return self._tours.next_stop(self.device.id)
+
+    def _own_stop(self) -> TourStop:
+        if self._tours.is_planned:
+            return TourStop(self._district.street(self._random))
+        full = full_from(self._scene.hour(self._now_s))
+        return self._district.next_stop(self._here, self._now_s, full, self._random)
+
     def _take(self, stop: TourStop) -> None:
         room_kg = self.device.capacity_kg - self._vehicle.load_kg
-        bins = self._district.collect(stop, self._now_s, room_kg)
+        planned = self._planned_stop()
+        if stop.bin is not None and planned is not None and planned.bin is stop.bin:
+            bins = self._tours.collect(stop.bin, self._now_s)
+        else:
+            bins = self._district.collect(stop, self._now_s, room_kg)
         for collected in bins:
             self._say(
                 "collected", "noted", {"bin": collected.bin, "from_pct": collected.from_pct, "to_pct": collected.to_pct}

@@ -17,7 +17,7 @@ from edge.simulator.cameras import SimulatedCamera
 from edge.simulator.emission import Emission
 from edge.simulator.hotspots import DOWN_SHARE, SimulatedHotspot
 from edge.simulator.scene import Scene
-from edge.simulator.tours import districts_of
+from edge.simulator.tours import PlannedTours, districts_of
 from edge.simulator.trucks import SimulatedTruck
 
 D = TypeVar("D", bound="Device")
@@ -51,9 +51,11 @@ class World:
         self._clock_s = _seconds(start)
         scene = Scene(city, seed, self._clock_s)
         bins = [SimulatedBin(bin_, scene) for bin_ in _devices_to_simulate(city.bins.values(), without)]
+        self.tours = PlannedTours(bins)
+        """Tours that trucks follow instead of their own."""
         self._devices: list[Simulated] = [
             *bins,
-            *_trucks(scene, bins, without),
+            *_trucks(scene, bins, without, self.tours),
             *_hotspots(scene, without),
             *(SimulatedCamera(camera, scene) for camera in _devices_to_simulate(city.cameras.values(), without)),
         ]
@@ -82,13 +84,15 @@ class World:
         return emissions
 
 
-def _trucks(scene: Scene, bins: Sequence[SimulatedBin], without: frozenset[str]) -> list[SimulatedTruck]:
+def _trucks(
+    scene: Scene, bins: Sequence[SimulatedBin], without: frozenset[str], tours: PlannedTours
+) -> list[SimulatedTruck]:
     trucks = _devices_to_simulate(scene.city.trucks.values(), without)
     districts = districts_of(scene, bins)
     random = scene.random_of("breakdowns")
     broken = {truck.id for truck in random.sample(trucks, round(len(trucks) / TRUCKS_A_BREAKDOWN))}
     return [
-        SimulatedTruck(truck, index, districts[index % len(districts)], scene, broken=truck.id in broken)
+        SimulatedTruck(truck, index, districts[index % len(districts)], scene, tours=tours, broken=truck.id in broken)
         for index, truck in enumerate(trucks)
     ]
 

@@ -16,6 +16,7 @@ from broker.contract.codec import (
     telemetry_decoder,
 )
 from broker.contract.payloads import (
+    CREW_EVENT_TYPES,
     MAX_PAYLOAD_BYTES,
     Event,
     Offline,
@@ -27,7 +28,16 @@ from broker.contract.payloads import (
     Telemetry,
     values_of,
 )
-from broker.contract.topics import TOPICS_REMEMBERED, Topic, is_native, is_platforms, parse_review_topic, parse_topic
+from broker.contract.topics import (
+    TOPICS_REMEMBERED,
+    Topic,
+    is_crews,
+    is_native,
+    is_platforms,
+    parse_crew_topic,
+    parse_review_topic,
+    parse_topic,
+)
 from city.errors import PayloadError, TopicError
 from city.inventory.model import Bin, City, Device
 from city.inventory.provider import InventoryProvider
@@ -152,7 +162,7 @@ class SnapshotDecoder:
         """
         try:
             if is_platforms(arrival.topic):
-                return self._decode_review(arrival)
+                return self._decode_platforms(arrival)
             return self._decode_native(arrival) if is_native(arrival.topic) else self._third_party.decode(arrival)
         except PayloadError as exc:
             return DecodeResult([], [self._reject(arrival, str(exc))])
@@ -192,12 +202,18 @@ class SnapshotDecoder:
             return DecodeResult([_status(topic, parse_status(arrival.payload), arrival.received_at)], [])
         raise TopicError(f"{topic.channel!r} goes down to devices; ingest reads telemetry, event and status")
 
-    def _decode_review(self, arrival: Arrival) -> DecodeResult:
-        """A verdict that the API has journaled: an event of the case's camera. No device can send one."""
-        city, camera = parse_review_topic(arrival.topic)
-        topic = Topic(city, "camera", camera, "event")
-        device = self._known_device(topic)
-        return DecodeResult([self._event(device, parse_platform_event(arrival.payload), arrival.received_at)], [])
+    def _decode_platforms(self, arrival: Arrival) -> DecodeResult:
+        """An event that the API has journaled: a verdict on a camera's case, or what a truck's crew reports.
+
+        No device can send either.
+        """
+        if is_crews(arrival.topic):
+            city, truck = parse_crew_topic(arrival.topic)
+            topic, event = Topic(city, "truck", truck, "event"), parse_platform_event(arrival.payload, CREW_EVENT_TYPES)
+        else:
+            city, camera = parse_review_topic(arrival.topic)
+            topic, event = Topic(city, "camera", camera, "event"), parse_platform_event(arrival.payload)
+        return DecodeResult([self._event(self._known_device(topic), event, arrival.received_at)], [])
 
     def knows(self, adapter: str, names: Iterable[str]) -> bool:
         """Whether the inventory has a third-party device under one of these names."""

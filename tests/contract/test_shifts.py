@@ -14,6 +14,7 @@ from dispatch.services import dispatch_services
 from dispatch.shifts.errors import DispatchError
 from dispatch.shifts.plans import DayCircumstances
 from dispatch.shifts.records import CrewSession, CrewShift, PhoneEvent, Stop, StopRuling
+from dispatch.shifts.retention import forget_before
 from dispatch.shifts.tables import plans as plan_table
 from dispatch.shifts.tables import taps as tap_table
 from dispatch.verification.states import StopEvidence, StopVerdict
@@ -179,6 +180,7 @@ def test_a_new_plan_moves_what_is_open_and_keeps_what_is_done(desk: Desk, clock:
     done, moved, gone = desk.stops()
     verdict = StopVerdict("verified", (StopEvidence("lift", NOW, {"lifts": 1}),))
     assert desk.shifts.apply({done.id: verdict}) == 1
+    assert (desk.shift().state, desk.shift("truck-02").state) == ("under_way", "planned")
     clock.move(timedelta(hours=3))
     desk.accept({"truck-02": [moved.subject, BINS[3]]}, dropped=[gone.subject])
     assert [(stop.id, stop.state) for stop in desk.stops()] == [(done.id, "verified")]
@@ -209,6 +211,25 @@ def test_an_acceptance_is_taken_back_within_ten_seconds(desk: Desk, clock: Clock
         desk.shifts.undo(MARIA, change)
     with pytest.raises(DispatchError, match="change unknown"):
         desk.shifts.undo(MARIA, 999)
+
+
+def test_an_acceptance_is_taken_back_though_there_is_a_newer_proposal(desk: Desk) -> None:
+    change = desk.accept(TOURS)
+    newer = desk.propose({"truck-05": BINS[:2]})
+    desk.shifts.undo(MARIA, change)
+    proposal = desk.plans.proposal(DAY)
+    assert proposal is not None
+    assert proposal.id != newer, "what was taken back is proposed again"
+    assert desk.plans.in_force(DAY) is None
+
+
+def test_a_shift_that_was_closed_is_not_opened_again_beside_a_newer_one(desk: Desk) -> None:
+    desk.accept(TOURS)
+    change = desk.shifts.close(MARIA, desk.shift().id)
+    desk.accept(TOURS)
+    with pytest.raises(DispatchError, match="undo too late"):
+        desk.shifts.undo(MARIA, change)
+    assert [shift.state for shift in desk.shifts.of_day(DAY) if shift.truck == "truck-01"] == ["closed", "planned"]
 
 
 def test_what_is_longer_ago_stays(desk: Desk, clock: Clock) -> None:
@@ -401,6 +422,31 @@ def test_a_clock_that_is_ahead_tells_no_time(desk: Desk) -> None:
     desk.crews.record(session, [tap(session, 1, stop.id, at=NOW + timedelta(days=400))])
     (stored,) = desk.shifts.taps([desk.shift().id])
     assert stored.at == NOW
+
+
+# Retention
+
+
+def test_what_was_closed_long_ago_is_forgotten_with_all_that_belongs_to_it(desk: Desk, clock: Clock) -> None:
+    desk.accept(TOURS)
+    desk.accept({"truck-01": BINS[:3], "truck-02": BINS[3:5]})
+    session, stop, kept = desk.phone(), desk.stops()[0], desk.shift("truck-02")
+    desk.crews.record(session, [tap(session, 1, stop.id)])
+    desk.shifts.send_message(MARIA, desk.shift().id, "come back")
+    desk.shifts.apply({stop.id: StopVerdict("claimed", ())})
+    desk.shifts.close(MARIA, desk.shift().id)
+    clock.move(timedelta(days=3))
+    database = desk.people.database
+    assert forget_before(database, NOW, clock()) == 0
+    assert forget_before(database, NOW + timedelta(days=2), clock()) == 1
+    assert [shift.id for shift in desk.shifts.of_day(DAY)] == [kept.id], "what is open stays"
+    assert (rows(desk), desk.shifts.stop_history(stop.id)) == (0, [])
+    assert desk.plans.in_force(DAY) is not None, "a shift has it"
+    desk.shifts.close(MARIA, kept.id)
+    clock.move(timedelta(days=3))
+    assert forget_before(database, clock() - timedelta(days=1), clock()) == 1
+    assert desk.plans.in_force(DAY) is None
+    assert desk.actions()[-1] == "shift.close", "the audit stays"
 
 
 # Messages

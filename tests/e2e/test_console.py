@@ -26,7 +26,12 @@ from tests.unit.api.conftest import CITY, NOW, Stage
 CASE = "cam-01-20260301t040000z"
 PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 PAGES = {
-    "/": ("Peta", "Map"),
+    "/": ("Hari ini", "Today"),
+    "/map": ("Peta", "Map"),
+    "/network": ("Jaringan Wi-Fi", "Wi-Fi network"),
+    "/plan": ("Rencana", "Plan"),
+    "/tours": ("Tur", "Tours"),
+    "/orders": ("Perintah kerja", "Work orders"),
     "/devices/bin": ("Tempat sampah", "Bins"),
     "/devices/truck": ("Truk", "Trucks"),
     "/devices/ap": ("Wi-Fi", "Wi-Fi"),
@@ -226,7 +231,7 @@ def test_the_map_holds_a_canvas_with_every_device_and_counts_them(browser: Brows
 
 def test_the_map_follows_the_trucks_and_leads_to_their_pages(browser: Browser, city: Served) -> None:
     with looking(browser, city, DESKTOP) as page:
-        page.goto("/?lang=en")
+        page.goto("/map?lang=en")
         page.wait_for_function(STARTED)
         where = f"() => {SIGN}.getLatLng().lat"
         before = page.evaluate(where)
@@ -243,7 +248,7 @@ def test_the_map_follows_the_trucks_and_leads_to_their_pages(browser: Browser, c
 
 def test_the_place_of_the_map_is_in_its_address_and_outlives_a_reload(browser: Browser, city: Served) -> None:
     with looking(browser, city, DESKTOP) as page:
-        page.goto("/?lang=en")
+        page.goto("/map?lang=en")
         page.wait_for_function(STARTED)
         page.locator("input[data-layer=ap]").uncheck()
         page.evaluate("() => void kotaMap.state.map.setView([-10.17, 123.6], 15, { animate: false })")
@@ -262,7 +267,7 @@ def test_the_place_of_the_map_is_in_its_address_and_outlives_a_reload(browser: B
 def test_far_away_devices_are_one_sign_and_close_by_each_its_own(browser: Browser, city: Served) -> None:
     hidden = "() => [...kotaMap.state.signs.bin.values()].filter((sign) => sign.options.hidden).length"
     with looking(browser, city, DESKTOP) as page:
-        page.goto("/?lang=en")
+        page.goto("/map?lang=en")
         page.wait_for_function(STARTED)
         page.wait_for_function(f"({hidden})() > 300")
         page.evaluate("() => void kotaMap.state.map.setView([-10.17, 123.6], 16, { animate: false })")
@@ -272,7 +277,7 @@ def test_far_away_devices_are_one_sign_and_close_by_each_its_own(browser: Browse
 def test_what_lies_on_each_other_opens_a_list(browser: Browser, city: Served) -> None:
     site = CITY.sites["tps-oebobo"]
     with looking(browser, city, DESKTOP) as page:
-        page.goto(f"/?lang=en#18/{site.lat_deg}/{site.lon_deg}/bin,ap,camera,places")
+        page.goto(f"/map?lang=en#18/{site.lat_deg}/{site.lon_deg}/bin,ap,camera,places")
         page.wait_for_function(STARTED)
         page.evaluate("() => void kotaMap.state.signs.camera.get('cam-01').openPopup()")
         popup = page.locator(".popup")
@@ -283,7 +288,7 @@ def test_what_lies_on_each_other_opens_a_list(browser: Browser, city: Served) ->
 
 def test_what_is_in_view_is_reached_by_keys_and_a_place_by_its_name(browser: Browser, city: Served) -> None:
     with looking(browser, city, DESKTOP) as page:
-        page.goto("/?lang=en")
+        page.goto("/map?lang=en")
         page.wait_for_function(STARTED)
         expect(page.locator("#in-view-count")).to_have_text("(601)")
         place = page.get_by_label("Find a kelurahan or site")
@@ -299,13 +304,13 @@ def test_what_is_in_view_is_reached_by_keys_and_a_place_by_its_name(browser: Bro
         page.keyboard.press("Enter")
         expect(page.locator(".popup strong").first).to_be_visible()
         expect(page.locator(".popup :is(a, button)").first).to_be_focused()
-        page.goto("/?lang=en&to=tps-oebobo")
+        page.goto("/map?lang=en&to=tps-oebobo")
         page.wait_for_function("() => kotaMap.state.map?.getZoom() === 16")
 
 
 def test_a_map_for_a_wall_has_counters_and_no_menu(browser: Browser, city: Served) -> None:
     with looking(browser, city, DESKTOP) as page:
-        page.goto("/?wall&lang=en")
+        page.goto("/map?wall&lang=en")
         page.wait_for_function(STARTED)
         expect(page.locator("header.top")).to_be_hidden()
         expect(page.locator(".counters")).to_be_visible()

@@ -24,6 +24,7 @@ from ingest.store.duckdb.store import DuckStore
 from ingest.store.parked.quarantine import QuarantinedMessage
 from people.rights import DEMO, GRANTABLE, RIGHTS, RIGHTS_OF, ROLES, Right
 from tests.support.access import PASSWORD, TESTER
+from tests.support.api_requests import PHOTO
 from tests.support.dispatching import fill_dispatch
 from tests.support.raw_http import served
 from tests.unit.api.conftest import NOW, Stage, contract_of
@@ -35,8 +36,15 @@ OPEN_TO_EVERYBODY: Final = {
     *(("GET", path) for path in ("/login/openid", "/login/openid/callback", "/api/v1/map/places.geojson")),
     *(("POST", path) for path in ("/login", "/logout", "/link", "/login/passkey", "/login/passkey/options")),
     ("GET", "/login/passkey.js"),
+    *(("GET", path) for path in ("/crew/", "/crew/{name}")),
+    ("POST", "/crew/api/sign-in"),
 }
-ACCOUNTS: Final = {"gateway": "/api/v1/messages/{topic:path}", "device": "/api/v1/monitoring/device/{device}/"}
+ACCOUNTS: Final = {
+    "gateway": "/api/v1/messages/{topic:path}",
+    "device": "/api/v1/monitoring/device/{device}/",
+    "crew": "/crew/api/photos",
+}
+"""What is no person's and no service's, and the last route for each."""
 ENDLESS: Final = ("/api/v1/stream", "/api/v1/changes")
 IN_GRAFANA: Final = "dashboards.write"
 """No route asks for it: it makes an editor of somebody in Grafana."""
@@ -47,6 +55,8 @@ VALID: Final[dict[str, str]] = {
     "camera": "cam-01",
     "kind": "bin",
     "case": "c-1",
+    "name": "app.js",
+    "photo": PHOTO,
     "file": "before.jpg",
     "unknown_device": "1",
     "entity": "urn:ngsi-ld:Device:kupang:bin-0451",
@@ -61,6 +71,8 @@ VALID: Final[dict[str, str]] = {
     **dict.fromkeys(("plan", "shift", "stop", "order", "change"), "1"),
 }
 BODIES: Final[dict[str, dict[str, Any]]] = {
+    "/crew/api/sign-in": {"code": "000000"},
+    "/crew/api/events": {"events": [{"boot": "b", "seq": 1}]},
     "/api/v1/me/password": {"old": PASSWORD, "new": PASSWORD},
     "/api/v1/me/tokens": {"name": "a script", "rights": ["telemetry.read"], "days": 1},
     "/api/v1/me/passkeys/options": {"password": PASSWORD},

@@ -7,6 +7,8 @@ from typing import Any, Final
 from tests.support.access import PASSWORD
 
 CASE: Final = "c-1"
+PHOTO: Final = "photo-0123456789abcdef01234567"
+"""A crew's photo."""
 BASE: Final = f"/api/v1/dumping/cases/{CASE}"
 BIN: Final = "urn:ngsi-ld:WasteContainer:kupang:bin-0451"
 WHY: Final = {"reason": "a reason in whole words"}
@@ -105,6 +107,7 @@ SUCCESSES: Final[tuple[tuple[str, str, Any], ...]] = (
     ("POST", f"{BASE}/review", {"verdict": "rejected", "reason": "shadow"}),
     ("GET", f"{BASE}/evidence/before.jpg", None),
     ("GET", f"{BASE}/custody", None),
+    ("GET", f"/api/v1/crew-photos/{PHOTO}", None),
     ("POST", f"{BASE}/export", None),
     ("POST", f"{BASE}/clear/before.jpg", WHY),
     ("POST", f"{BASE}/erase", WHY),
@@ -191,6 +194,7 @@ ABSENT: Final[tuple[tuple[str, str, Any], ...]] = (
     ("POST", "/api/v1/dumping/cases/none/review", {"verdict": "confirmed"}),
     ("GET", f"{BASE}/evidence/none.jpg", None),
     ("GET", "/api/v1/dumping/cases/none/custody", None),
+    ("GET", f"/api/v1/crew-photos/{PHOTO[:-1]}8", None),
     ("POST", "/api/v1/dumping/cases/none/export", None),
     ("POST", f"{BASE}/clear/none.jpg", WHY),
     ("POST", "/api/v1/dumping/cases/none/erase", WHY),
@@ -258,6 +262,7 @@ INVALID: Final[tuple[tuple[str, str, Any], ...]] = (
     ("POST", f"{BASE}/review", {"verdict": "rejected"}),
     ("GET", "/api/v1/dumping/cases/UPPER/evidence/before.jpg", None),
     ("GET", "/api/v1/dumping/cases/UPPER/custody", None),
+    ("GET", "/api/v1/crew-photos/UPPER", None),
     ("POST", f"{BASE}/export?lang=xx", None),
     ("POST", f"{BASE}/clear/before.jpg", {"reason": "no"}),
     ("POST", f"{BASE}/erase", {}),

@@ -31,7 +31,7 @@ _FIELDS: Final = frozenset(field for kind in DEVICE_KINDS for field in fields_of
 
 def build(page: PageContext, screen: Screen, query: Mapping[str, str]) -> None:
     """Add the list of what needs an action, or, with `past` in the address, the history."""
-    _add_script(page, screen)
+    add_alarm_script(page, screen)
     is_past = "past" in query
     tabs = [("/alarms", "alarms_now", not is_past), ("/alarms?past", "alarms_past", is_past)]
     screen.show(
@@ -54,7 +54,7 @@ def build(page: PageContext, screen: Screen, query: Mapping[str, str]) -> None:
 
 def build_one(page: PageContext, screen: Screen, alarm: Alarm) -> None:
     """Add one alarm: its facts, what can be done, and its history."""
-    _add_script(page, screen)
+    add_alarm_script(page, screen)
     screen.live("alarm", ("alarms",), lambda: _one(page, alarm.id), every_s=1.0)
     if _may_handle(page, alarm):
         note = form_field(page.t("alarm_note"), "text", maxlength=500, required=True)
@@ -62,7 +62,8 @@ def build_one(page: PageContext, screen: Screen, alarm: Alarm) -> None:
         screen.show(call_form(note, button, class_="panel"))
 
 
-def _add_script(page: PageContext, screen: Screen) -> None:
+def add_alarm_script(page: PageContext, screen: Screen) -> None:
+    """Add the script of the buttons of alarms, its texts, and its dialog."""
     add_access_script(page, screen)
     keys = ["not_done", "alarm_undo", *(f"refused_{reason}" for reason in ALARM_REFUSALS)]
     fields = [
@@ -143,6 +144,13 @@ def _actions(page: PageContext, alarm: Alarm) -> Markup:
     elif alarm.cleared_at is None:
         buttons.append(tag("button", page.t("alarm_shelve"), data_shelve=alarm.id, class_="quiet"))
     return join(buttons, " ")
+
+
+def acknowledge_button(page: PageContext, alarm: Alarm) -> Markup:
+    """The button that acknowledges an alarm, for who may; nothing for others."""
+    if not (_is_waiting(alarm) and _may_handle(page, alarm)):
+        return Markup("-")
+    return tag("button", page.t("alarm_acknowledge"), data_acknowledge=json.dumps([alarm.id]))
 
 
 def _is_waiting(alarm: Alarm) -> bool:

@@ -14,6 +14,7 @@ from api.console.parts.markup import join, link, tag
 from api.console.parts.screen import Screen
 from broker.contract.topics import KINDS
 from city.inventory.model import WasteKind
+from dispatch.verification.states import STOP_STATES
 
 REFRESH_S: Final = {"bin": 5, "truck": 2, "ap": 5, "camera": 5}
 COUNTERS: Final = {
@@ -42,6 +43,7 @@ LEGEND: Final = (
     ("camera ok", "camera_ok"),
     ("camera alert", "camera_case"),
     ("cluster", "sign_cluster"),
+    *((f"stop stop-{state}", f"stop_is_{state}") for state in STOP_STATES),
     ("bin low pale", "pale"),
 )
 
@@ -51,21 +53,30 @@ POPUP_WORDS: Final = (
     *get_args(WasteKind),
     *("bin", "truck", "ap", "camera", "in_view_more", "show_on_map", "things_here"),
     *("clients", "details", "fill_pct", "load_kg", "none", "open_cases", "speed_kmh", "waste_kind"),
+    *(f"stop_is_{state}" for state in STOP_STATES),
+    *("landfill_stop", "tour_planned"),
 )
 """Texts of the popups, which the browser makes."""
 
 
-def build(page: PageContext, screen: Screen, query: Mapping[str, str]) -> None:
+def build(page: PageContext, screen: Screen, query: Mapping[str, str], *, is_legend_open: bool = True) -> None:
     """Add the map, its counters, layer switches and legend to the page; with `wall`, for a screen on a wall."""
     is_wall = "wall" in query
     screen.style("lib/leaflet.css")
-    screen.script("lib/leaflet.js", "city-map-signs.js", "city-map-clusters.js", "city-map.js", "city-map-view.js")
+    screen.script(
+        "lib/leaflet.js",
+        "city-map-signs.js",
+        "city-map-clusters.js",
+        "city-map.js",
+        "city-map-tours.js",
+        "city-map-view.js",
+    )
     config = msgspec.json.encode({**_config(page), "to": query.get("to", "")[:80]}).decode()
     city_map = tag("div", class_="city-map", data_config=config, role="application", aria_label=page.t("map"))
     parts = [
         tag("div", _counters(page), class_="counters-box"),
         tag("div", _tools(page, is_wall=is_wall), city_map, class_="map-box"),
-        tag("div", _side(page), class_="side-box"),
+        tag("div", _side(page, is_legend_open=is_legend_open), class_="side-box"),
     ]
     screen.show(lambda: join(parts), "map-page wall" if is_wall else "map-page")
 
@@ -78,7 +89,9 @@ def _tools(page: PageContext, *, is_wall: bool) -> Markup:
     words = page.t("find_place")
     box = tag("input", type="search", list="places", placeholder=words, aria_label=words, class_="find-place")
     full = tag("button", page.t("full_screen"), type="button", data_full=True, class_="quiet")
-    wall = link("/" if is_wall else "/?wall", page.t("wall_end" if is_wall else "wall_mode"), class_="button quiet")
+    wall = link(
+        "/map" if is_wall else "/map?wall", page.t("wall_end" if is_wall else "wall_mode"), class_="button quiet"
+    )
     missing = tag("span", page.t("nothing"), class_="warn", role="status", id="no-place", hidden=True)
     return tag("div", box, places, full, wall, missing, class_="map-tools")
 
@@ -107,8 +120,8 @@ def _counter(page: PageContext, key: str, to: str) -> Markup:
     return tag("li", link(to, join([number, tag("span", page.t(key))])), class_=f"count {key}")
 
 
-def _side(page: PageContext) -> Markup:
-    toggles = [_toggle(page, kind, on=True) for kind in (*KINDS, "places")]
+def _side(page: PageContext, *, is_legend_open: bool) -> Markup:
+    toggles = [_toggle(page, kind, on=True) for kind in (*KINDS, "tours", "places")]
     toggles.append(_toggle(page, "tiles", on=False))
     signs = [tag("li", tag("i", class_=f"sign {sign}"), tag("span", page.t(key))) for sign, key in LEGEND]
     return join(
@@ -118,7 +131,12 @@ def _side(page: PageContext) -> Markup:
             tag("ul", id="in-view", class_="in-view", aria_live="off"),
             tag("h2", page.t("layers")),
             tag("div", *toggles, class_="toggles"),
-            tag("details", tag("summary", tag("h2", page.t("legend"))), tag("ul", *signs, class_="legend"), open=True),
+            tag(
+                "details",
+                tag("summary", tag("h2", page.t("legend"))),
+                tag("ul", *signs, class_="legend"),
+                open=is_legend_open,
+            ),
         ]
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -37,10 +38,15 @@ def _list(page: PageContext) -> Markup:
     intro = tag("p", page.t("new_devices_intro"), class_="intro")
     if not devices:
         return join([intro, tag("p", page.t("no_new_devices"), class_="empty")])
-    headings = [page.t(key) for key in ("address", "adapter", "model", "when", "messages_head", "state")] + [""]
-    rows = [_row(page, device) for device in devices[:SHOWN]]
     rest = tag("p", page.plural("new_devices_more", len(devices) - SHOWN)) if len(devices) > SHOWN else None
-    return join([intro, table(headings, rows, narrow="pairs", keys=[device.id for device in devices[:SHOWN]]), rest])
+    return join([intro, device_rows(page, devices[:SHOWN]), rest])
+
+
+def device_rows(page: PageContext, devices: Sequence[UnknownDevice]) -> Markup:
+    """A table of unknown devices, each with what may be done with it."""
+    headings = [page.t(key) for key in ("address", "adapter", "model", "when", "messages_head", "state")] + [""]
+    rows = [_row(page, device) for device in devices]
+    return table(headings, rows, narrow="pairs", keys=[device.id for device in devices])
 
 
 def _row(page: PageContext, device: UnknownDevice) -> list[object]:

@@ -19,10 +19,9 @@ from api.console.pages import api_docs as api_docs_page
 from api.console.pages import audit as audit_page
 from api.console.pages import cameras as cameras_page
 from api.console.pages import device as device_page
+from api.console.pages import dispatch_actions, dispatch_documents, dispatch_routes, listing
 from api.console.pages import dumping as dumping_page
 from api.console.pages import events as events_page
-from api.console.pages import listing
-from api.console.pages import map as map_page
 from api.console.pages import new_devices as new_devices_page
 from api.console.pages import people as people_page
 from api.console.pages import search as search_page
@@ -49,7 +48,8 @@ router = APIRouter(include_in_schema=False, dependencies=[require("telemetry.rea
 
 def mount(app: FastAPI) -> None:
     """Add the pages to an app."""
-    app.include_router(router)
+    for pages in (router, dispatch_documents.router, dispatch_routes.router, dispatch_actions.router):
+        app.include_router(pages)
     for folder, path in (("lib", LEAFLET), ("docs-lib", SWAGGER), ("", STATIC)):
         files = GZipMiddleware(StaticFiles(directory=path))
         app.mount(f"/console/{VERSION}/{folder}".rstrip("/"), files, name=f"console-{folder or 'own'}")
@@ -77,12 +77,6 @@ def _alarm_or_404(request: Request, alarm: RowId) -> Alarm:
 
 def _unknown_device_or_404(request: Request, unknown_device: UnknownDeviceId) -> UnknownDevice:
     return unknown_device_of(context_of(request), unknown_device)
-
-
-@router.get("/")
-def show_map(request: Request) -> Response:
-    """The map."""
-    return answer(request, "map", lambda page, screen: map_page.build(page, screen, request.query_params))
 
 
 @router.get("/alarms")

@@ -74,7 +74,7 @@ def _places(page: PageContext, wanted: str) -> Markup:
 def _lists(page: PageContext, name: str, id_: str, kinds: tuple[str, ...]) -> Markup:
     links = [link(f"/devices/{kind}?{urlencode({name: id_})}", page.t(kind)) for kind in kinds]
     if name != "ssid":
-        links.append(link(f"/?{urlencode({'to': id_})}", page.t("map")))
+        links.append(link(f"/map?{urlencode({'to': id_})}", page.t("map")))
     return join(links, ", ")
 
 

@@ -20,7 +20,7 @@ PICTURES: Final = ("clip", "before", "deposit", "after")
 def card(page: PageContext, case: Case, offers: Sequence[Case]) -> Markup:
     """The card of a case, with review buttons for who may judge it. `offers`: merge candidates."""
     head = tag("header", tag("h2", case.site_name or case.camera), tag("p", *_badges(page, case), class_="badges"))
-    parts = [head, _evidence(page, case), _facts(page, case), _verdict(page, case)]
+    parts = [head, evidence_figures(page, case), _facts(page, case), _verdict(page, case)]
     if page.may("cases.review"):
         parts += [_review_buttons(page), _reasons(page), _offers(page, case, offers)]
         parts.append(tag("p", class_="warn failure", role="alert", hidden=True))
@@ -35,7 +35,8 @@ def _badges(page: PageContext, case: Case) -> list[Markup]:
     return badges
 
 
-def _evidence(page: PageContext, case: Case) -> Markup:
+def evidence_figures(page: PageContext, case: Case) -> Markup:
+    """Pictures and clip of a case, with people pixelated."""
     urls = evidence_urls(case)
     shown = [_figure(page, case, role, urls[role]) for role in PICTURES if role in urls]
     return tag("div", *shown or [tag("p", page.t("no_evidence"), class_="empty")], class_="evidence")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -30,24 +31,40 @@ VERSION: Final = hashlib.sha256(
     f"{js_lib_leaflet.__version__} {version('fastapi-offline')}".encode()
     + b"".join(path.read_bytes() for path in sorted(STATIC.iterdir()) if path.is_file())
 ).hexdigest()[:12]
-MENU: Final = (
-    ("map", "/"),
+MenuEntry = tuple[str, str]
+"""The key of a page's name, and its path."""
+MENU: Final[tuple[MenuEntry, ...]] = (
+    ("today", "/today"),
+    ("map", "/map"),
     ("alarms", "/alarms"),
-    ("event_log", "/events"),
-    ("bin", "/devices/bin"),
-    ("truck", "/devices/truck"),
-    ("ap", "/devices/ap"),
-    ("camera", "/devices/camera"),
+    ("plan", "/plan"),
+    ("tours", "/tours"),
+    ("orders", "/orders"),
     ("dumping", "/dumping"),
-    ("cameras", "/cameras"),
-    ("new_devices", "/strangers"),
-    ("system", "/system"),
+    ("event_log", "/events"),
 )
+MENU_GROUPS: Final[tuple[tuple[str, tuple[MenuEntry, ...]], ...]] = (
+    (
+        "menu_devices",
+        (
+            ("bin", "/devices/bin"),
+            ("truck", "/devices/truck"),
+            ("ap", "/devices/ap"),
+            ("camera", "/devices/camera"),
+            ("network", "/network"),
+            ("cameras", "/cameras"),
+            ("new_devices", "/strangers"),
+        ),
+    ),
+    ("menu_platform", (("system", "/system"),)),
+)
+"""Menus that open, each with its pages."""
 MENU_BY_RIGHT: Final[tuple[tuple[str, str, Right], ...]] = (
     ("people", "/people", "people.write"),
     ("audit", "/audit", "audit.read"),
 )
-SCRIPTS: Final = ("live.js", "console.js", "alarm-signal.js")
+"""Pages of the last group, for who has the right."""
+SCRIPTS: Final = ("live.js", "console.js", "alarm-signal.js", "undo-bar.js")
 """Scripts of every page."""
 LIVE_TEXTS: Final = ("connection_lost", "live_seen_at", "new_version", "reload")
 
@@ -121,32 +138,46 @@ def _warnings(page: PageContext) -> Markup:
 
 
 def _header(page: PageContext, request: Request, active: str) -> Markup:
-    links = join(
-        link(to, page.t(key), class_="here" if key == active else None, aria_current="page" if key == active else None)
-        for key, to in (*MENU, *((key, to) for key, to, right in MENU_BY_RIGHT if page.may(right)))
-    )
-    links = join([links, _grafana(page)])
     brand = link("/", join([tag("strong", "Jaga Kota"), " ", tag("span", page.context.city.name)]), class_="brand")
     sound = tag("button", page.t("alarm_sound_on"), type="button", data_sound=True, class_="sound")
     ends = tag("div", _languages(page, request), sound, _sign_out(page), class_="ends")
-    wide = tag("nav", links, class_="wide", aria_label=page.t("menu"))
+    groups = [(name, _entries(page, name, entries)) for name, entries in MENU_GROUPS]
+    first = join(_menu_link(page, entry, active) for entry in MENU)
+    opened = join(_menu_group(page, name, entries, active) for name, entries in groups)
+    wide = tag("nav", first, opened, _grafana(page), class_="wide", aria_label=page.t("menu"))
+    others = join(_menu_link(page, entry, active) for _, entries in groups for entry in entries)
     narrow = tag(
         "details",
         tag("summary", page.t("menu")),
-        tag("nav", links, aria_label=page.t("menu")),
+        tag("nav", first, others, _grafana(page), aria_label=page.t("menu")),
         class_="narrow",
     )
     skip = link("#content", page.t("skip"), class_="skip")
-    box = tag(
-        "input",
-        type="search",
-        name="q",
-        maxlength=80,
-        placeholder=page.t("search_all"),
-        aria_label=page.t("search_all"),
-    )
-    search = tag("form", box, method="get", action="/search", class_="search", role="search")
-    return tag("header", skip, brand, search, ends, narrow, wide, class_="top")
+    return tag("header", skip, brand, _search(page), ends, narrow, wide, class_="top")
+
+
+def _entries(page: PageContext, group: str, entries: Sequence[MenuEntry]) -> list[MenuEntry]:
+    """The pages of a group that the user may see."""
+    by_right = MENU_BY_RIGHT if group == MENU_GROUPS[-1][0] else ()
+    return [*entries, *((key, to) for key, to, right in by_right if page.may(right))]
+
+
+def _menu_link(page: PageContext, entry: MenuEntry, active: str) -> Markup:
+    key, to = entry
+    is_here = key == active
+    return link(to, page.t(key), class_="here" if is_here else None, aria_current="page" if is_here else None)
+
+
+def _menu_group(page: PageContext, name: str, entries: Sequence[MenuEntry], active: str) -> Markup:
+    is_here = any(key == active for key, _ in entries)
+    summary = tag("summary", page.t(name), class_="here" if is_here else None)
+    return tag("details", summary, tag("div", *(_menu_link(page, entry, active) for entry in entries)), class_="group")
+
+
+def _search(page: PageContext) -> Markup:
+    words = page.t("search_all")
+    box = tag("input", type="search", name="q", maxlength=80, placeholder=words, aria_label=words)
+    return tag("form", box, method="get", action="/search", class_="search", role="search")
 
 
 def _grafana(page: PageContext) -> Markup:

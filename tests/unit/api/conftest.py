@@ -17,6 +17,8 @@ from api.app import create_app
 from api.context import ApiContext
 from api.http.openapi import describe
 from api.queries.collections import LastCollections
+from api.queries.crew_alerts import CrewAlerts
+from api.queries.crew_photos import CrewPhotos
 from api.queries.day_inputs import DaySources
 from api.queries.day_planner import DayPlanner
 from api.queries.dispatch_board import DispatchBoard
@@ -62,6 +64,7 @@ from people.sessions import digest_of
 from people.tables import sessions
 from tests.support.access import account_with, session_of, token_of
 from tests.support.openapi import Contract
+from vision.evidence.photos import PhotoRedactor
 from vision.evidence.store import EvidenceStore
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -240,6 +243,8 @@ class Stage:
             data=self.folder,
             evidence=EvidenceService(self.room, self.inventory, self.clear_key, lambda: now),
             reviews=self.reviews,
+            crew_alerts=CrewAlerts(CITY.id, self.journaled.extend),
+            crew_photos=CrewPhotos(self.room, PhotoRedactor(lambda: None)),
             demo=demo,
             is_open=demo,
             public_url=self.public_url,

@@ -219,7 +219,7 @@ def test_the_search_finds_devices_and_places_from_every_page(stage: Stage) -> No
     assert client.get("/search", params={"q": " BIN-0451"}).headers["location"] == "/device/bin-0451"
     page = client.get("/search", params={"q": "liliba", "lang": "en"}).text
     assert 'href="/devices/bin?kelurahan=liliba"' in page
-    assert 'href="/?to=tps-liliba"' in page
+    assert 'href="/map?to=tps-liliba"' in page
     assert 'href="/device/ap-liliba"' in page
     ssid = CITY.access_points["ap-liliba"].ssids[0]
     assert f"/devices/ap?ssid={quote_plus(ssid)}" in client.get("/search", params={"q": ssid}).text

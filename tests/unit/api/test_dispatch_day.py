@@ -12,6 +12,8 @@ import pytest
 
 from api.queries.dispatch_board import DispatchBoard
 from api.queries.dispatch_day import CLOSED_AFTER, DispatchDay
+from api.queries.fill_forecasts import FillForecasts
+from api.queries.overflows import expected_overflows
 from city.errors import RetryLaterError
 from dispatch.alarms.conditions import AlarmCondition
 from dispatch.alarms.rules import load_rules
@@ -49,6 +51,9 @@ class Watch:
 
     def stop(self, subject: str = BINS[0]) -> Stop:
         return next(stop for stop in self.stage.dispatch.shifts.stops_of_day(DAY) if stop.subject == subject)
+
+    def first_stops(self) -> list[Stop]:
+        return self.stage.dispatch.shifts.open_stops()
 
     def conditions(self, now: datetime = SEVEN) -> dict[tuple[str, str], AlarmCondition]:
         return {condition.key: condition for condition in self.board.conditions(RULES, now)}
@@ -223,6 +228,24 @@ def test_a_shift_is_closed_long_after_its_end(watch: Watch, stage: Stage) -> Non
     watch.look(end + CLOSED_AFTER)
     assert stage.dispatch.shifts.open() == []
     assert {shift.state for shift in stage.dispatch.shifts.of_day(DAY)} == {"closed"}
+
+
+def test_a_container_that_fills_up_before_anybody_comes_is_expected_to_overflow(watch: Watch, stage: Stage) -> None:
+    soon, on_tour, slow = BINS[6], BINS[1], BINS[7]
+    for hour in range(24 * 10):
+        at = SEVEN - timedelta(hours=hour)
+        for bin_, rate in ((soon, 4.0), (on_tour, 4.0), (slow, 0.1)):
+            # Emptied twenty hours ago, and each day before.
+            stage.measure(bin_, at, fill_pct=max(rate * ((20 - hour) % 24), 1.0))
+    for day in range(10):
+        for bin_ in (soon, on_tour, slow):
+            collect(stage, bin_, SEVEN - timedelta(hours=20 + 24 * day))
+    forecasts = FillForecasts(stage.store, stage.inventory, lambda: SEVEN)
+    forecasts.look()
+    context = dataclasses.replace(stage.context(), clock=lambda: SEVEN, forecasts=forecasts)
+    expected = {overflow.container for overflow in expected_overflows(context, watch.first_stops(), SEVEN)}
+    assert soon in expected
+    assert not expected & {on_tour, slow}, "the tour comes in time; the other has time"
 
 
 # Work orders

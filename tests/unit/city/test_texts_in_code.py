@@ -14,14 +14,19 @@ import pytest
 from api.console.pages.alarms import SHELVES_H
 from api.console.pages.audit import FILTERS
 from api.console.pages.map import POPUP_WORDS
+from api.console.pages.orders import TABS as ORDER_TABS
+from api.console.pages.today import TILES
 from api.console.pages.zones import EDITOR_WORDS
 from api.console.parts.alarm_words import URGENT_KINDS
 from api.console.parts.device_columns import STATES
+from api.console.parts.dispatch_words import EVIDENCE_DETAILS, FIGURES
+from api.queries.day_planner import PLAN_JOB_KINDS
+from api.queries.order_story import StepKind
 from api.queries.queue import SHOWN
-from broker.contract.payloads import EVENT_TYPES, Scene, fields_of
+from broker.contract.payloads import CREW_EVENT_TYPES, EVENT_TYPES, Scene, fields_of
 from broker.contract.topics import KINDS
 from city.i18n import catalogue as catalogues
-from city.i18n.catalogue import CATALOGUES, CONSOLE_TEXTS, DASHBOARD_TEXTS, LANGS, Catalogue, Lang
+from city.i18n.catalogue import CATALOGUES, CONSOLE_TEXTS, CREW_TEXTS, DASHBOARD_TEXTS, LANGS, Catalogue, Lang
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.model import WasteKind
 from city.inventory.units import UNITS
@@ -32,10 +37,21 @@ from dispatch.alarms.rules import AlarmKind, Priority
 from dispatch.alarms.service import AlarmEvent, AlarmState
 from dispatch.forecast.reasons import COLLECT_REASONS, GRADES, NO_FORECAST_REASONS
 from dispatch.notifications.planning import NotificationKind, NotificationState
+from dispatch.orders.records import OrderEvent, OrderKind, OrderState
 from dispatch.planning.day import StopCause
 from dispatch.planning.differences import ChangeKind, ChangeReason
 from dispatch.planning.problem import TravelSource
 from dispatch.planning.process import PlanningFailure
+from dispatch.shifts.errors import DispatchRefusal
+from dispatch.shifts.records import (
+    NOT_POSSIBLE_REASONS,
+    NotPossibleReason,
+    PhoneEventKind,
+    RemovedReason,
+    ShiftState,
+    StopKind,
+)
+from dispatch.verification.states import EvidenceKind, StopState
 from grafana.alerts import RULES, rule_groups
 from grafana.columns import COLUMN_STYLES
 from grafana.context import DashboardContext
@@ -122,6 +138,26 @@ COMPUTED: Final[dict[str, set[str]]] = {
         *literal(Role, "role_"),
         *literal(Refusal, "refused_"),
         *literal(AlarmRefusal, "refused_"),
+        *literal(DispatchRefusal, "refused_"),
+        *literal(StopState, "stop_is_"),
+        *literal(EvidenceKind, "evidence_"),
+        *(f"evidence_detail_{name}" for name in EVIDENCE_DETAILS),
+        *literal(NotPossibleReason, "not_possible_"),
+        *literal(ShiftState, "shift_is_"),
+        *literal(PhoneEventKind, "tap_"),
+        *(f"removed_{reason}" for reason in get_args(RemovedReason) if reason),
+        *literal(OrderKind, "order_kind_"),
+        *literal(OrderState, "order_is_"),
+        *literal(OrderEvent, "order_did_"),
+        *(f"orders_{tab}{end}" for tab in ORDER_TABS for end in ("", "_none")),
+        *literal(StepKind, "step_"),
+        *(f"closed_by_{way}" for way in ("removed", "photo")),
+        *(f"figures_{name}" for name in FIGURES),
+        *(f"tile_{name}" for name, _ in TILES),
+        *(f"decision_{kind}" for kind in ("contradicted", "missed")),
+        *(f"planning_{kind}" for kind in PLAN_JOB_KINDS),
+        *(f"planning_failed_{why}" for why in ("city", "away", "no_plan")),
+        *(f"{key}_none" for key in ("plan_in_force", "plan_proposed")),
         *literal(AlarmKind, "alarm_"),
         *literal(AlarmState, "alarm_is_"),
         *literal(AlarmEvent, "alarm_did_"),
@@ -134,6 +170,16 @@ COMPUTED: Final[dict[str, set[str]]] = {
         *(f"alarm_banner_{kind}" for kind in URGENT_KINDS),
         *(f"right_{right.replace('.', '_')}" for right in GRANTABLE),
         *(f"audit_filter_{name}" for name in FILTERS),
+    },
+    "crew": {
+        *literal(WasteKind, "stream_"),
+        *literal(StopKind, "kind_"),
+        *literal(PhoneEventKind, "did_"),
+        *(f"reason_{reason}" for reason in NOT_POSSIBLE_REASONS),
+        *(f"is_{state}" for state in ("open", "collected", "not_possible", "missed", "contradicted", "landfill")),
+        *(f"{alert}{end}" for alert in CREW_EVENT_TYPES for end in ("", "_hint", "_stands", "_over")),
+        *(f"refused_{reason}" for reason in ("phone_wrong", "detail_too_long", "reason_missing", "stop_unknown")),
+        *("refused_stop_of_others", "refused_event_wrong", "refused_photo_wrong", "refused_other", "language_name"),
     },
     "notifications": {
         *literal(AlarmKind, "kind_"),
@@ -290,6 +336,18 @@ def test_a_script_has_the_texts_that_it_shows(scripts: tuple[str, ...], pattern:
     assert len(shown) > 5
     assert shown - {""} - set(handed) == set()
     assert set(handed) - set(CONSOLE_TEXTS) == set()
+
+
+def test_the_crew_s_app_shows_every_text_of_its_own_and_no_other() -> None:
+    folder = ROOT / "api/crew"
+    source = "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("static/*.js")))
+    asked = set(re.findall(r'\.t\("(\w+)"', source))
+    templates = (folder / "templates/app.html").read_text(encoding="utf-8")
+    asked |= set(re.findall(r'texts\.\w+\("(\w+)"', templates))
+    assert len(asked) > 30
+    assert (asked | COMPUTED["crew"]) - set(CREW_TEXTS) == set()
+    written = asked | set(re.findall(r'"(\w+)"', source))
+    assert set(CREW_TEXTS) - written - COMPUTED["crew"] == set()
 
 
 INDONESIAN_NAMES: Final = frozenset(

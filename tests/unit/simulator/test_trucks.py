@@ -155,3 +155,23 @@ def _number(reading: TelemetryEmission, field: str) -> float:
     value = reading.values[field]
     assert isinstance(value, int | float)
     return value
+
+
+def test_a_truck_with_a_planned_tour_serves_it_in_order_and_others_leave_containers_alone(kupang: City) -> None:
+    city, start = kupang, datetime(2026, 3, 2, 4, tzinfo=kupang.time_zone)
+    world = World(city, 1, start)
+    tour = list(city.bins)[10:13]
+    world.tours.follow({"truck-01": tour})
+    emissions = world.advance(start + timedelta(hours=6))
+    collected = [
+        (emission.device, emission.detail["bin"])
+        for emission in emissions
+        if isinstance(emission, EventEmission) and emission.type == "collected" and emission.device in city.trucks
+    ]
+    late = [who_what for who_what in collected if who_what[0] == "truck-01" and who_what[1] in tour]
+    assert [bin_ for _, bin_ in late] == tour
+    others = {device for device, _ in collected} - {"truck-01"}
+    assert len(collected) - len(late) <= len(city.trucks), "at most what each was on the way to"
+    world.tours.follow({})
+    again = world.advance(start + timedelta(hours=12))
+    assert any(isinstance(emission, EventEmission) and emission.type == "collected" for emission in again), others

@@ -52,8 +52,11 @@ class PeopleDetector:
         )
         return [(int(x / up), int(y / up), int(w / up), int(h / up)) for x, y, w, h in boxes]
 
-    def recognise(self, image: Image) -> list[Box]:
-        """Boxes of people that the learned detector recognises, in the whole picture and in parts of it."""
+    def recognise(self, image: Image, large_least_score: float = LARGE_LEAST_SCORE) -> list[Box]:
+        """Boxes of people that the learned detector recognises, in the whole picture and in parts of it.
+
+        `large_least_score` is the minimum score of a large box.
+        """
         if self._learned is None:
             return []
         pixels = image.shape[0] * image.shape[1]
@@ -61,12 +64,13 @@ class PeopleDetector:
             (left + detection.box[0], top + detection.box[1], *detection.box[2:])
             for left, top, part in _parts(image)
             for detection in self._learned.detect(part, LEAST_SCORE)
-            if detection.kind == "person" and detection.score >= _least_score(detection.box, pixels)
+            if detection.kind == "person"
+            and detection.score >= (large_least_score if _is_large(detection.box, pixels) else LEAST_SCORE)
         ]
 
 
-def _least_score(box: Box, pixels: int) -> float:
-    return LARGE_LEAST_SCORE if box[2] * box[3] >= LARGE_SHARE * pixels else LEAST_SCORE
+def _is_large(box: Box, pixels: int) -> bool:
+    return box[2] * box[3] >= LARGE_SHARE * pixels
 
 
 def _parts(image: Image) -> Iterator[tuple[int, int, Image]]:
