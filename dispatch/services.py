@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from city.database.engine import Database
 from dispatch.orders.service import Orders
+from dispatch.shifts.crew_visits import CrewVisits
 from dispatch.shifts.crews import Crews
 from dispatch.shifts.plans import Plans
 from dispatch.shifts.service import Shifts
@@ -16,11 +17,12 @@ from people.audit import AuditLog
 
 @dataclass(frozen=True)
 class DispatchServices:
-    """Plans, shifts with their stops, phones of crews, and work orders."""
+    """Plans, shifts with their stops, phones of crews and what they collected, and work orders."""
 
     plans: Plans
     shifts: Shifts
     crews: Crews
+    visits: CrewVisits
     orders: Orders
 
 
@@ -35,5 +37,6 @@ def dispatch_services(
         Plans(database, audit, clock),
         Shifts(database, audit, clock),
         Crews(database, audit, crew_key, clock),
+        CrewVisits(database),
         Orders(database, audit, clock),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from api.queries.collections import LastCollections
+from api.queries.collections import BACK, LastCollections
 from api.queries.events import each_event
 from api.queries.fill_forecasts import FillForecasts
 from api.queries.fill_history import newest_levels
@@ -95,13 +95,16 @@ class DayInputs:
         }
 
     def last_collected(self) -> dict[str, date]:
-        """Container to the local day of its last collection.
+        """Container to the local day of its last collection, as trucks, sensors or crews told it.
 
         Raises:
-            RetryLaterError: The store does not answer.
+            RetryLaterError: The store or the database does not answer.
         """
         last = self._sources.collections.by_container(self._sources.reader, self._now)
-        return {container: known.at.astimezone(self._city.time_zone).date() for container, known in last.items()}
+        collected_at = {container: known.at for container, known in last.items()}
+        for visit in self._sources.dispatch.visits.received_between(self._now - BACK, self._now):
+            collected_at[visit.container] = max(visit.at, collected_at.get(visit.container, visit.at))
+        return {container: at.astimezone(self._city.time_zone).date() for container, at in collected_at.items()}
 
     def state(self, circumstances: DayCircumstances, current: PlanRecord | None) -> DayState:
         """What has happened: trucks, what is done, and open orders.

@@ -10,7 +10,15 @@ from typing import Final
 
 import structlog
 
-from api.queries.fill_history import containers_of, newest_levels, read_histories, visits_since
+from api.queries.fill_history import (
+    SAME_VISIT,
+    CrewVisitSource,
+    containers_of,
+    newest_levels,
+    no_crew_visits,
+    read_histories,
+    visits_since,
+)
 from city.errors import RetryLaterError
 from city.inventory.model import Bin
 from city.inventory.provider import InventoryProvider
@@ -18,6 +26,7 @@ from dispatch.alarms.watcher import AlarmBoard
 from dispatch.forecast.city_model import HISTORY, CityModel, fit
 from dispatch.forecast.outlook import AHEAD_H, FillForecast, forecast, without_forecast
 from dispatch.forecast.reasons import NoForecastReason
+from dispatch.shifts.crew_visits import CrewVisit
 from ingest.store.port import FieldValue, TelemetryReader
 
 log = structlog.get_logger("forecast")
@@ -50,10 +59,18 @@ class FillForecasts:
         reader: The store.
         inventory: The containers.
         clock: UTC.
+        crews: Gives visits told by crews.
     """
 
-    def __init__(self, reader: TelemetryReader, inventory: InventoryProvider, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        reader: TelemetryReader,
+        inventory: InventoryProvider,
+        clock: Callable[[], datetime],
+        crews: CrewVisitSource = no_crew_visits,
+    ) -> None:
         self._reader = reader
+        self._crews = crews
         self._inventory = inventory
         self._clock = clock
         self._lock = threading.Lock()
@@ -123,7 +140,7 @@ class FillForecasts:
         levels = newest_levels(self._reader.latest(kind="bin"))
         containers = containers_of(self._inventory.current(), levels, now)
         if self._is_fit_due(containers, now):
-            histories = read_histories(self._reader, containers, now - HISTORY, now, beat)
+            histories = read_histories(self._reader, containers, now - HISTORY, now, beat, self._crews)
             model = fit(containers, histories, self._inventory.current().time_zone, now)
             with self._lock:
                 self._model, self._changes, self.fitted_at = model, containers, now
@@ -144,7 +161,7 @@ class FillForecasts:
         if model is None:
             return
         since = (self._looked_at or now) - _OVERLAP
-        visits = visits_since(self._reader, model.numbers, since, now)
+        visits = visits_since(self._reader, model.numbers, since, now, self._new_crew_visits)
         with self._lock:
             for container, of_container in visits.items():
                 for visit in of_container:
@@ -152,6 +169,16 @@ class FillForecasts:
             for container, level in levels.items():
                 if isinstance(level.value, int | float):
                     model.learn_reading(container, level.measured_at, float(level.value), now)
+
+    def _new_crew_visits(self, start: datetime, now: datetime) -> list[CrewVisit]:
+        """Visits told by crews that the model does not have: a truck may have reported the same one hours before."""
+        return [visit for visit in self._crews(start, now) if not self._is_known(visit)]
+
+    def _is_known(self, visit: CrewVisit) -> bool:
+        model = self._model
+        number = model.numbers.get(visit.container) if model else None
+        emptied_s = model.states[number].emptied_s if model and number is not None else None
+        return emptied_s is not None and abs(visit.at.timestamp() - emptied_s) <= SAME_VISIT.total_seconds()
 
 
 def _without(bin_: Bin, reason: NoForecastReason, alerts: Collection[str]) -> FillForecast:

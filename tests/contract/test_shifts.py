@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from dispatch.services import dispatch_services
+from dispatch.shifts.crew_visits import COMPLETE_AFTER, CrewVisit
 from dispatch.shifts.errors import DispatchError
 from dispatch.shifts.plans import DayCircumstances
 from dispatch.shifts.records import CrewSession, CrewShift, PhoneEvent, Stop, StopRuling
@@ -37,6 +38,7 @@ class Desk:
     def __init__(self, people: People, clock: Clock) -> None:
         services = dispatch_services(people.database, people.audit, b"key", clock)
         self.plans, self.shifts, self.crews = services.plans, services.shifts, services.crews
+        self.visits = services.visits
         self.clock = clock
         self.people = people
 
@@ -369,6 +371,35 @@ def test_events_of_a_phone_are_stored_once_for_ever(desk: Desk) -> None:
     assert rows(desk) == 3
     taps = desk.shifts.taps([desk.shift().id])
     assert [(tapped.stop_id, tapped.kind, tapped.at) for tapped in taps] == [(s.id, "collected", NOW) for s in stops]
+
+
+def test_what_crews_collected_is_a_visit_with_the_level_that_they_found(desk: Desk, clock: Clock) -> None:
+    """Not yet within two minutes, never while the sensor contradicts it, and once however often it is tapped."""
+    desk.accept(TOURS)
+    session, stops = desk.phone(), desk.stops()
+    containers = [stop for stop in stops if stop.kind == "container"]
+    first, second = containers[:2]
+    soon = NOW + timedelta(seconds=20)
+    clock.now = soon
+    desk.crews.record(
+        session,
+        [
+            tap(session, 1, first.id),
+            tap(session, 2, first.id, at=soon, detail={"fill_pct": 75}),
+            tap(session, 3, second.id, detail={"fill_pct": "half"}),
+            tap(session, 4, second.id, detail={"fill_pct": 1e9}),
+        ],
+    )
+    long_ago, read = NOW - timedelta(days=1), desk.visits.received_between
+    later = soon + COMPLETE_AFTER
+    assert read(long_ago, later) == [], "no verdict yet"
+    desk.shifts.apply({first.id: StopVerdict("claimed", ()), second.id: StopVerdict("verified", ())})
+    assert read(long_ago, soon) == [], "the crew may say more"
+    found = [CrewVisit(first.subject, NOW, 75.0), CrewVisit(second.subject, NOW, None)]
+    assert sorted(read(long_ago, later), key=lambda visit: visit.found_pct is None) == found
+    assert read(later, later) == [], "it came in before"
+    desk.shifts.apply({first.id: StopVerdict("contradicted", ())})
+    assert [visit.container for visit in read(long_ago, later)] == [second.subject]
 
 
 def test_phones_that_send_the_same_at_once_store_it_once(desk: Desk) -> None:

@@ -189,6 +189,29 @@ def test_a_shift_without_a_network_through_a_kill_loses_nothing_and_doubles_noth
     assert office.stage.context().crew_photos.about(photo)["hidden"] == "everything"
 
 
+@pytest.mark.parametrize("viewport", [SMALL, LARGE], ids=["360", "390"])
+def test_a_crew_says_how_full_a_container_was(
+    office: Office, telephone: Telephone, axe: str, viewport: dict[str, int]
+) -> None:
+    page = telephone.switch_on(viewport)
+    sign_in(page, office)
+    stop = stops_of(office.stage.dispatch, "truck-01")[0]
+    go_to(page, stop)
+    expect(page.locator("[data-level]")).to_have_count(0)
+    collect(page)
+    tapped_at = page.locator("#state").inner_text()
+    page.get_by_role("button", name="¾").click()
+    expect(page.locator("[data-level='75']")).to_have_attribute("aria-pressed", "true")
+    assert page.locator("#state").inner_text()[:15] == tapped_at[:15], "the time is that of the collection"
+    wait_sent(page)
+    expect(page.locator("[data-level='75']")).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate(SIZES) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    assert faults_of(page, axe) == []
+    taps = [tap for tap in office.stage.dispatch.shifts.taps_of_stop(stop.id) if tap.kind == "collected"]
+    assert [tap.detail for tap in taps] == [{}, {"fill_pct": 75}]
+
+
 def test_a_receipt_that_never_arrives_stores_nothing_twice(office: Office, telephone: Telephone) -> None:
     page = telephone.switch_on()
     sign_in(page, office)

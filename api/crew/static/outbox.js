@@ -36,11 +36,12 @@ const openDatabase = () =>
   });
 
 // What the phone itself knows of a stop: the last word on it, and how many photos were taken.
-const noteTap = (store, { kind, stop, reason, at }) => {
+const noteTap = (store, { kind, stop, reason, at, detail }) => {
   const request = store.get(stop);
   request.onsuccess = () => {
     const known = request.result ?? { stop, photos: 0 };
-    store.put(kind === "photo" ? { ...known, photos: known.photos + 1 } : { ...known, kind, reason, at });
+    const said = { kind, reason, at: kind === known.kind ? known.at : at, level: detail?.fill_pct ?? null };
+    store.put(kind === "photo" ? { ...known, photos: known.photos + 1 } : { ...known, ...said });
   };
 };
 

@@ -4,6 +4,7 @@ import { el } from "./texts.js";
 import { collections, mapAddress, nextOpen } from "./tour.js";
 
 const STREAMS = ["organic", "non_organic"];
+const LEVELS_PCT = [25, 50, 75, 100];
 const ASKING_MS = 6_000;
 const ICONS = { open: "○", collected: "✓", not_possible: "✕", missed: "!", contradicted: "?" };
 
@@ -88,6 +89,11 @@ const nextLink = (app, id) => {
   return el("a", { class: "button big primary", href: `#/stop/${next.id}`, id: "next" }, app.t("next_stop", { number: next.number, name: next.name }));
 };
 
+// How full it was: forecasts of containers without a sensor know nothing else.
+const levelQuestion = (app, stop) =>
+  el("fieldset", { class: "levels" }, el("legend", {}, app.t("how_full")),
+    LEVELS_PCT.map((level) => button(app.t(`level_${level}`), { class: "level", "data-level": level, "aria-pressed": String(stop.level === level), onclick: () => app.tap({ kind: "collected", stop: stop.id, detail: { fill_pct: level } }) })));
+
 export const stopScreen = (app, id) => {
   const { stops } = app;
   const stop = stops.find((candidate) => candidate.id === id);
@@ -98,6 +104,7 @@ export const stopScreen = (app, id) => {
     el("h1", {}, stop.name),
     el("p", { class: "detail" }, `${stop.kelurahan ? `${stop.kelurahan} · ` : ""}${app.t("planned_at", { time: app.time(stop.arrives_at) })}`),
     el("p", { class: `state ${stop.state}`, id: "state" }, stateText(app, stop), stop.unsent ? ` · ${app.t("not_sent")}` : ""),
+    isDone && stop.kind === "container" && levelQuestion(app, stop),
     el("div", { class: "actions" },
       (isDone || isLandfill) && nextLink(app, id),
       !isDone && !isLandfill && button(app.t("collected"), { class: "big primary", id: "collected", onclick: () => app.tap({ kind: "collected", stop: id }) }),

@@ -11,7 +11,7 @@ export const viewStop = (stop, tapped, waiting) => {
   const said = isNewer ? tap.kind : stop.state;
   const state = COLLECTED.includes(said) ? "collected" : OPEN.includes(said) ? "open" : said;
   const reason = isNewer ? tap.reason : stop.reason;
-  return { ...stop, state, reason, at: isNewer ? tap.at : stop.state_at, unsent, photos: tap?.photos ?? 0 };
+  return { ...stop, state, reason, at: isNewer ? tap.at : stop.state_at, unsent, photos: tap?.photos ?? 0, level: tap?.level ?? null };
 };
 
 export const viewStops = (tour, tapped, waiting) => (tour?.stops ?? []).map((stop) => viewStop(stop, tapped, waiting));

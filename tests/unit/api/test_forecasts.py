@@ -10,6 +10,7 @@ import pytest
 
 from api.queries.fill_forecasts import REFIT_CHANGED, REFIT_COST, REFIT_EVERY
 from city.errors import RetryLaterError
+from dispatch.shifts.crew_visits import CrewVisit
 from ingest.store.port import Latest
 from tests.unit.api.conftest import CITY, NOW, Stage
 
@@ -88,6 +89,34 @@ def test_visits_alone_allow_a_forecast(stage: Stage) -> None:
     assert forecast["no_forecast"] is None
     assert forecast["rate_pct_per_day"] == pytest.approx(25.0, rel=0.05)
     assert forecast["hours"][0]["mean_pct"] == pytest.approx(50.0, abs=3)
+
+
+def test_visits_that_crews_tapped_allow_a_forecast(stage: Stage) -> None:
+    told = [CrewVisit(VISITED, NOW - timedelta(days=days), 60.0) for days in (16, 12, 8, 4)]
+    stage.forecasts._crews = lambda _start, _now: told
+    stage.forecasts.look()
+    alone = of(stage, VISITED)
+    assert alone["no_forecast"] is None
+    assert alone["rate_pct_per_day"] == pytest.approx(15, abs=4)
+
+
+def test_a_visit_that_the_truck_reports_too_counts_once(stage: Stage) -> None:
+    """The truck does not know how full it was; the crew says it, from a phone that was offline for hours."""
+    days = (16, 12, 8, 4)
+    collect(stage, *(NOW - timedelta(days=day) for day in days))
+    told = [CrewVisit(VISITED, NOW - timedelta(days=day) + timedelta(minutes=4), 60.0) for day in days]
+    stage.forecasts._crews = lambda _start, _now: told
+    stage.forecasts.look()
+    rate = of(stage, VISITED)["rate_pct_per_day"]
+    assert rate == pytest.approx(15, abs=4)
+    late = CrewVisit(VISITED, NOW - timedelta(hours=1) + timedelta(minutes=4), 90.0)
+    collect(stage, NOW - timedelta(hours=1), from_pct=60.0)
+    stage.forecasts.look()
+    emptied_at = of(stage, VISITED)["emptied_at"]
+    stage.forecasts._crews = lambda _start, _now: [late]
+    stage.forecasts.look()
+    assert of(stage, VISITED)["emptied_at"] == emptied_at
+    assert of(stage, VISITED)["rate_pct_per_day"] == pytest.approx(rate, abs=2)
 
 
 def test_a_new_reading_and_a_visit_are_learnt_between_two_fits(stage: Stage) -> None:
