@@ -83,9 +83,9 @@ class DayInputs:
         for start in range(0, len(bins), FORECASTS_AT_ONCE):
             forecasts += self._sources.forecasts.forecasts(bins[start : start + FORECASTS_AT_ONCE], alerts)
         known = outlooks_of(forecasts, service_times(self._day, self._policy, self._city.time_zone))
-        return {**self._measured(), **known}
+        return {**self._outlooks_by_level(), **known}
 
-    def _measured(self) -> Outlooks:
+    def _outlooks_by_level(self) -> Outlooks:
         """Outlooks by the newest levels."""
         levels = newest_levels(self._sources.reader.latest(kind="bin"))
         return {

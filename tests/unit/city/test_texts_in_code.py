@@ -200,6 +200,7 @@ COMPUTED: Final[dict[str, set[str]]] = {
         *(f"{alert}{end}" for alert in CREW_EVENT_TYPES for end in ("", "_hint", "_stands", "_over")),
         *(f"refused_{reason}" for reason in ("phone_wrong", "detail_too_long", "reason_missing", "stop_unknown")),
         *("refused_stop_of_others", "refused_event_wrong", "refused_photo_wrong", "refused_other", "language_name"),
+        *(f"level_{level_pct}" for level_pct in (25, 50, 75, 100)),
     },
     "notifications": {
         *literal(AlarmKind, "kind_"),
