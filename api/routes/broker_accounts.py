@@ -48,7 +48,7 @@ class GatewayRequest(BaseModel):
     """A new account of a third-party server."""
 
     model_config = ConfigDict(extra="forbid")
-    name: str = Field(pattern=f"^{ID_PATTERN}$", examples=["chirpstack"])
+    name: str = Field(pattern=f"^{ID_PATTERN}$", examples=["lorawan-server"])
     formats: list[Annotated[str, Field(max_length=64)]] = Field(min_length=1, max_length=40)
 
 

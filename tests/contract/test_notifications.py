@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import insert, text
+from sqlalchemy import Table, insert, text
 
 from city.database.engine import lock_until_end
+from city.database.schema import metadata
 from city.inventory.loader import builtin_city, load_city
 from city.inventory.windows import parse_window
 from city.runtime.recipient_problems import RecipientProblems
@@ -31,6 +32,8 @@ from dispatch.notifications.notifier import FAILING_MAX, SENDERS_MAX, Notifier
 from dispatch.notifications.planning import GIVE_UP_AFTER
 from dispatch.notifications.recipients import Recipient, Recipients, RecipientsFile
 from dispatch.notifications.wire import SendRequest, SendResult
+from dispatch.orders import tables as orders_tables
+from dispatch.shifts import tables as shifts_tables
 from people.audit import Origin
 from people.service import People
 from tests.contract.conftest import NOW, Clock
@@ -626,12 +629,23 @@ def test_the_list_is_filtered_and_paged(make_desk: MakeDesk) -> None:
     )
 
 
+DISPATCH_TABLES = [
+    table.name
+    for module in (orders_tables, shifts_tables)
+    for table in vars(module).values()
+    if isinstance(table, Table)
+]
+"""Tables of a later version than those of notifications."""
+
+
 def test_an_upgrade_tells_nobody_of_what_happened_before(people: People, clock: Clock) -> None:
     desk = Desk(people, clock, {"dinas": recipient()})
     desk.happen("bin-0001")
+    later = ("notification", "notification_cursor", "notification_recipient", *DISPATCH_TABLES)
     with people.database.begin() as connection:
-        for name in ("notification", "notification_cursor", "notification_recipient"):
-            connection.execute(text(f"DROP TABLE {name}"))
+        for table in reversed(metadata.sorted_tables):
+            if table.name in later:
+                table.drop(connection)
         connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
     people.database.close()
     desk.look()
