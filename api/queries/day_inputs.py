@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from api.queries.collections import BACK, LastCollections
@@ -18,6 +18,7 @@ from dispatch.orders.records import TO_DO
 from dispatch.planning.day import DayState, TruckState, WasteCase
 from dispatch.planning.from_forecast import outlook_of_level, outlooks_of, service_times
 from dispatch.planning.outlook import Outlooks
+from dispatch.planning.plan import start_of
 from dispatch.planning.policy import PlanningPolicy
 from dispatch.planning.present import present_states
 from dispatch.services import DispatchServices
@@ -69,8 +70,7 @@ class DayInputs:
     @property
     def now_s(self) -> float:
         """Seconds since local midnight of the day; 0 the evening before."""
-        midnight = datetime.combine(self._day, time(), self._city.time_zone).astimezone(UTC)
-        return max((self._now - midnight).total_seconds(), 0.0)
+        return max((self._now - start_of(self._day, self._city.time_zone)).total_seconds(), 0.0)
 
     def outlooks(self) -> Outlooks:
         """Outlooks of all containers that have a forecast, or a level that was measured lately.

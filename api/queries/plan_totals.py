@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from dispatch.planning.plan import TruckRoute
+from dispatch.planning.plan import TruckRoute, start_of
 from dispatch.planning.plans import StoredPlan
 
 
@@ -39,7 +39,7 @@ class PlanTotals(msgspec.Struct, frozen=True):
 def _at(day: date, seconds: float | None, zone: ZoneInfo) -> datetime | None:
     if seconds is None:
         return None
-    return datetime.combine(day, time(), zone).astimezone(UTC) + timedelta(seconds=seconds)
+    return start_of(day, zone) + timedelta(seconds=seconds)
 
 
 def totals_of(plan: StoredPlan) -> PlanTotals:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from city.i18n.catalogue import LANGS, PLANNING_TEXTS, Lang
 from city.inventory.model import City
 from dispatch.planning.differences import ChangeKind, ChangeReason, StopSlot
 from dispatch.planning.explain import describe_change, describe_source, describe_stop
-from dispatch.planning.plan import DropReason, TruckRoute, Visit
+from dispatch.planning.plan import DropReason, TruckRoute, Visit, start_of
 from dispatch.planning.plans import StoredPlan
 from dispatch.planning.problem import TravelSource, VisitKind
 from dispatch.planning.travel import BlockedArea
@@ -152,7 +152,7 @@ class _DayTimes:
     """Times of a plan's day."""
 
     def __init__(self, day: date, zone: ZoneInfo) -> None:
-        self._midnight = datetime.combine(day, time(), zone).astimezone(UTC)
+        self._midnight = start_of(day, zone)
 
     def at(self, seconds: float) -> datetime:
         return self._midnight + timedelta(seconds=seconds)

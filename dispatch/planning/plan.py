@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time, tzinfo
 from typing import Literal
 
 import msgspec
@@ -11,6 +12,11 @@ from dispatch.planning.problem import TravelSource, VisitKind
 DropReason = Literal["not_worth", "no_capacity", "too_large", "no_truck", "closed"]
 """Why a stop is on no route: fuel costs more than it is worth; trucks or hours do not suffice; its load fits in no
 truck; no truck may enter its street or carry its stream; no truck is on duty within its window."""
+
+
+def start_of(day: date, zone: tzinfo) -> datetime:
+    """The local midnight from which the seconds of a day's plan count, in UTC."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 class Visit(msgspec.Struct, frozen=True):

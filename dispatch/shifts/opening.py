@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select
 
 from city.inventory.model import City
 from dispatch.planning.day import StopCandidate
-from dispatch.planning.plan import TruckRoute, Visit
+from dispatch.planning.plan import TruckRoute, Visit, start_of
 from dispatch.planning.plans import StoredPlan
 from dispatch.planning.problem import CollectionStop, FleetTruck, Landfill
 from dispatch.shifts.tables import stops
@@ -46,7 +46,7 @@ class DayRows:
         self._stops = {stop.id: stop for stop in plan.problem.stops}
         self._landfills = {landfill.id: landfill for landfill in plan.problem.landfills}
         self._trucks = {truck.id: truck for truck in plan.problem.trucks}
-        self._midnight = datetime.combine(plan.day, time(), city.time_zone).astimezone(UTC)
+        self._midnight = start_of(plan.day, city.time_zone)
 
     def at(self, seconds: float) -> datetime:
         """The time of seconds after local midnight of the plan's day."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from math import ceil
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
@@ -18,6 +18,7 @@ from api.queries.plan_totals import PlanTotals, totals_by_truck
 from city.i18n.catalogue import PLANNING_TEXTS
 from dispatch.planning.differences import StopChange
 from dispatch.planning.explain import describe_change, describe_stop
+from dispatch.planning.plan import start_of
 from dispatch.planning.plans import StoredPlan
 from dispatch.shifts.plans import PlanRecord
 
@@ -132,7 +133,7 @@ def _address(day: date, truck: str, number: int) -> str:
 
 def _slots(page: PageContext, record: PlanRecord) -> dict[str, _Slot]:
     """Truck and time of each stop of a plan, in the order of its tours."""
-    midnight = datetime.combine(record.day, time(), page.context.city.time_zone).astimezone(UTC)
+    midnight = start_of(record.day, page.context.city.time_zone)
     return {
         visit.id: _Slot(route.truck, midnight + timedelta(seconds=visit.starts_s))
         for route in record.plan.plan.routes

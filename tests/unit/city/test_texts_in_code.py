@@ -387,9 +387,7 @@ NO_TEXTS_OF_OURS: Final = re.compile(
     r"|city/inventory/units\.py|ingest/decoding/drafting/(field_words|states)\.py|vision/models/known\.toml"
 )
 """The catalogues, messages of devices, and words that makers use, those of units and of classes among them."""
-ALSO_ENGLISH: Final = frozenset(
-    {"admin", "basis", "des", "gas", "itu", "meter", "operator", "rem", "sen", "status", "tps"}
-)
+ALSO_ENGLISH: Final = frozenset({"admin", "basis", "des", "gas", "itu", "operator", "rem", "sen", "status", "tps"})
 """Words and abbreviations that both languages have, kinds of sites, and a unit of CSS."""
 
 
