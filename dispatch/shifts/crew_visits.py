@@ -44,9 +44,8 @@ class CrewVisits:
         """
         received = (
             select(taps.c.stop_id)
-            .where(taps.c.kind == "collected", taps.c.stop_id.is_not(None))
+            .where(taps.c.kind == "collected", taps.c.stop_id.is_not(None), taps.c.received_at >= start)
             .group_by(taps.c.stop_id)
-            .having(func.max(taps.c.received_at) >= start)
             .having(func.max(taps.c.received_at) <= now - COMPLETE_AFTER)
         )
         query = (
